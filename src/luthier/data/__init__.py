@@ -1,0 +1,1 @@
+"""Raw rows to encoded, masked, counted examples."""

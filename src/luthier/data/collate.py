@@ -1,0 +1,90 @@
+"""Batches: rows concatenated (packed) or filled up (padded), with the same loss either way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from luthier.data.example import IGNORED, Example
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch.
+
+    Args:
+        input_ids: int64, shape [B, T].
+        labels: Not shifted; `IGNORED` where no loss is, int64, shape [B, T].
+        position_ids: Restart at 0 with every row, int64, shape [B, T].
+        attention_mask: 1 on tokens, 0 on padding, shape [B, T]; None where rows are packed.
+        cu_seqlens: Where each row starts in the flattened tokens, and the total, int32, shape [rows + 1].
+        places: Where each row stands, for messages.
+        num_supervised: Labels that enter the loss.
+    """
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    position_ids: torch.Tensor
+    attention_mask: torch.Tensor | None
+    cu_seqlens: torch.Tensor
+    places: tuple[str, ...]
+    num_supervised: int
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the batch with its tensors on ``device``."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            labels=self.labels.to(device),
+            position_ids=self.position_ids.to(device),
+            attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
+            cu_seqlens=self.cu_seqlens.to(device),
+        )
+
+
+def collate_packed(examples: Sequence[Example]) -> Batch:
+    """Concatenate rows; the first label of each is masked, so that no row predicts the next one's start."""
+    lengths = [len(example.input_ids) for example in examples]
+    labels = []
+    for example in examples:
+        own = torch.from_numpy(example.labels).long()
+        own[0] = IGNORED
+        labels.append(own)
+    return Batch(
+        input_ids=torch.cat([torch.from_numpy(e.input_ids).long() for e in examples]).unsqueeze(0),
+        labels=torch.cat(labels).unsqueeze(0),
+        position_ids=torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0),
+        attention_mask=None,
+        cu_seqlens=_starts(lengths),
+        places=tuple(example.place for example in examples),
+        num_supervised=sum(example.num_supervised for example in examples),
+    )
+
+
+def collate_padded(examples: Sequence[Example], pad_token_id: int) -> Batch:
+    """Fill rows up on the right to the longest one; what is padding follows from lengths, not from token ids."""
+    lengths = [len(example.input_ids) for example in examples]
+    shape = (len(examples), max(lengths))
+    input_ids = torch.full(shape, pad_token_id, dtype=torch.long)
+    labels = torch.full(shape, IGNORED, dtype=torch.long)
+    attention_mask = torch.zeros(shape, dtype=torch.long)
+    for number, (example, length) in enumerate(zip(examples, lengths, strict=True)):
+        input_ids[number, :length] = torch.from_numpy(example.input_ids)
+        labels[number, :length] = torch.from_numpy(example.labels)
+        attention_mask[number, :length] = 1
+    labels[:, 0] = IGNORED
+    return Batch(
+        input_ids=input_ids,
+        labels=labels,
+        position_ids=torch.arange(shape[1]).expand(shape).contiguous(),
+        attention_mask=attention_mask,
+        cu_seqlens=_starts(lengths),
+        places=tuple(example.place for example in examples),
+        num_supervised=sum(example.num_supervised for example in examples),
+    )
+
+
+def _starts(lengths: Sequence[int]) -> torch.Tensor:
+    return torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32)

@@ -1,0 +1,1 @@
+"""Is the tuned model better, by how much, and may it be registered."""

@@ -1,0 +1,1 @@
+"""Bases and saved models: located, converted, loaded, asked to generate."""

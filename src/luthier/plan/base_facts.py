@@ -1,0 +1,127 @@
+"""What is known of a base before any weight is loaded: its configuration and the shapes of its tensors."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.core.errors import ModelError
+from luthier.core.files import read_json
+
+_LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """Configuration and tensor shapes of a base.
+
+    Args:
+        folder: Where it lies, in Hugging Face layout.
+        architecture: Class name, e.g. ``LlamaForCausalLM``.
+        model_type: Family, e.g. ``llama``.
+        max_positions: Longest sequence it was made for, in tokens.
+        vocab_size: Rows of the embedding.
+        shapes: Shape of every tensor in the weight files, by name; tied tensors appear once.
+    """
+
+    folder: Path
+    architecture: str
+    model_type: str
+    max_positions: int
+    vocab_size: int
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters in the weight files; tied ones count once."""
+        return sum(_size(shape) for shape in self.shapes.values())
+
+    def num_parameters_of(self, name: str) -> int:
+        """Parameters of one tensor."""
+        return _size(self.shapes[name])
+
+    @property
+    def num_layers(self) -> int:
+        """Decoder layers."""
+        return 1 + max((n for name in self.shapes if (n := layer_of(name)) is not None), default=-1)
+
+    @property
+    def is_causal_lm(self) -> bool:
+        """Whether the model predicts the next token."""
+        return self.architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"))
+
+    def linear_layers(self) -> dict[str, tuple[int, int]]:
+        """Return (out, in) of each linear layer inside the decoder layers, by module name.
+
+        Embeddings and the head are left out: ``all-linear`` in PEFT leaves them out too.
+        """
+        return {
+            name.removesuffix(".weight"): (shape[0], shape[1])
+            for name, shape in self.shapes.items()
+            if name.endswith(".weight") and len(shape) == 2 and layer_of(name) is not None
+        }
+
+
+def layer_of(name: str) -> int | None:
+    """Return the decoder layer that a tensor belongs to, or None."""
+    match = _LAYER.search(name)
+    return int(match.group(1)) if match else None
+
+
+def read_base_facts(folder: Path) -> BaseFacts:
+    """Read ``config.json`` and the headers of the safetensors files.
+
+    Raises:
+        ModelError: A file is not what its name says.
+    """
+    try:
+        config: dict[str, Any] = read_json(folder / "config.json")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    text_config = config.get("text_config", config)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        shapes.update(_header_shapes(path))
+    return BaseFacts(
+        folder=folder,
+        architecture=(config.get("architectures") or ["unknown"])[0],
+        model_type=config.get("model_type", "unknown"),
+        max_positions=int(
+            text_config.get("max_position_embeddings") or text_config.get("n_positions") or 1 << 30
+        ),
+        vocab_size=int(text_config.get("vocab_size", 0)),
+        shapes=shapes,
+    )
+
+
+def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return tensor shapes from a safetensors header: 8 bytes of length, then JSON."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else -1
+        if not 0 < length <= size - 8:
+            raise ModelError(f"{path} is cut short or not a safetensors file", cure="copy the file again")
+        try:
+            header: dict[str, Any] = json.loads(file.read(length))
+        except ValueError as error:
+            raise ModelError(f"{path} has a damaged header", cure="copy the file again") from error
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    if 8 + length + end != size:
+        raise ModelError(
+            f"{path} has {size} bytes, its header promises {8 + length + end}", cure="copy the file again"
+        )
+    return {name: tuple(entry["shape"]) for name, entry in tensors.items()}
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    product = 1
+    for dimension in shape:
+        product *= dimension
+    return product

@@ -1,0 +1,181 @@
+"""The compatibility table: combinations of recipe keys that cannot take effect, each refused with a cure."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from luthier.core.errors import Fault
+from luthier.plan.base_facts import BaseFacts
+from luthier.recipe.schema import Gate, Recipe, Source
+
+SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt")
+_GENERATED = {"exact_match": "exact_match", "rouge": "rouge_l"}
+
+
+def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
+    """Yield the faults of a recipe that need no model.
+
+    Args:
+        recipe: The recipe.
+        written: Dotted paths that the user wrote; a default that takes no effect is no fault.
+        folder: Relative data paths start here.
+    """
+    yield from _check_data(recipe, written, folder)
+    yield from _check_train(recipe, written)
+    yield from _check_evaluation(recipe, written)
+    for index, gate in enumerate(recipe.gates):
+        yield from _check_gate(recipe, gate, f"gates[{index}]")
+    if recipe.register_ and importlib.util.find_spec("mlflow") is None:
+        yield Fault("register", "needs mlflow, which is not installed", "pip install 'luthier[registry]'")
+
+
+def has_eval_rows(recipe: Recipe) -> bool:
+    """Return whether the recipe holds rows out."""
+    return recipe.data.eval.split is not None or bool(recipe.data.eval.sources)
+
+
+def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
+    evaluation = recipe.data.eval
+    for index, source in enumerate(recipe.data.train):
+        yield from _check_source(recipe, source, f"data.train[{index}]", folder)
+    for index, source in enumerate(evaluation.sources):
+        yield from _check_source(recipe, source, f"data.eval.sources[{index}]", folder)
+    if evaluation.split is not None and evaluation.sources:
+        yield Fault(
+            "data.eval", "has both split and sources", "keep one: a share of the rows, or rows of their own"
+        )
+    if evaluation.group_by and evaluation.split is None:
+        yield Fault("data.eval.group_by", "has no effect without data.eval.split")
+    if recipe.objective.name == "pretraining":
+        for key in ("chat_template", "too_long"):
+            if f"data.{key}" in written:
+                yield Fault(
+                    f"data.{key}", "has no effect: pretraining reads raw text and cuts it into blocks"
+                )
+
+
+def _check_source(recipe: Recipe, source: Source, path: str, folder: Path) -> Iterator[Fault]:
+    file = folder / source.path
+    suffixes = [s for s in file.suffixes if s != ".gz"]
+    if not file.exists():
+        yield Fault(f"{path}.path", f"no file at {file}", _cure_of_missing(file, source.path))
+    elif not suffixes or suffixes[-1] not in SOURCE_SUFFIXES:
+        yield Fault(
+            f"{path}.path", f"{file.name} is of no known kind", f"known: {', '.join(SOURCE_SUFFIXES)}"
+        )
+    is_text = source.schema_ == "text"
+    if source.schema_ and is_text != (recipe.objective.name == "pretraining"):
+        wanted = "raw text" if recipe.objective.name == "pretraining" else "conversations"
+        yield Fault(
+            f"{path}.schema",
+            f"{source.schema_} does not fit objective {recipe.objective.name}, which reads {wanted}",
+        )
+
+
+def _cure_of_missing(file: Path, written: str) -> str:
+    if Path(written).exists():
+        return f"paths start at the recipe's folder; from there it is {os.path.relpath(written, file.parent)}"
+    folder = file.parent
+    near = sorted(p.name for p in folder.glob("*") if p.suffix in SOURCE_SUFFIXES) if folder.is_dir() else []
+    return f"files in that folder: {', '.join(near[:5])}" if near else "paths start at the recipe's folder"
+
+
+def _check_train(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
+    train = recipe.train
+    for kind in ("eval", "save"):
+        strategy, steps = getattr(train, f"{kind}_strategy"), getattr(train, f"{kind}_steps")
+        if strategy == "steps" and steps is None:
+            yield Fault(f"train.{kind}_steps", f"is required with {kind}_strategy: steps")
+        if strategy != "steps" and steps is not None:
+            yield Fault(
+                f"train.{kind}_steps",
+                f"has no effect with {kind}_strategy: {strategy}",
+                f"{kind}_strategy: steps",
+            )
+    if train.max_steps is not None and "train.num_train_epochs" in written:
+        yield Fault("train.num_train_epochs", "has no effect beside max_steps", "keep one of the two")
+    if train.warmup_steps is not None and "train.warmup_ratio" in written:
+        yield Fault("train.warmup_ratio", "has no effect beside warmup_steps", "keep one of the two")
+    if train.early_stopping_patience is None and "train.early_stopping_threshold" in written:
+        yield Fault("train.early_stopping_threshold", "has no effect without early_stopping_patience")
+    without = "there are no held-out rows" if not has_eval_rows(recipe) else None
+    if train.eval_strategy == "no":
+        without = without or "eval_strategy is no"
+    if without:
+        if train.early_stopping_patience is not None:
+            yield Fault("train.early_stopping_patience", f"has no effect: {without}")
+        if train.load_best_model_at_end and "train.load_best_model_at_end" in written:
+            yield Fault("train.load_best_model_at_end", f"has no effect: {without}")
+    if not has_eval_rows(recipe):
+        for key in ("eval_strategy", "per_device_eval_batch_size"):
+            if f"train.{key}" in written and getattr(train, key) != "no":
+                yield Fault(
+                    f"train.{key}", "has no effect: there are no held-out rows", "data.eval.split: 0.1"
+                )
+
+
+def _check_evaluation(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
+    evaluate = recipe.evaluate
+    asked = [key for key in ("metrics", "num_generations", "max_new_tokens", "bootstrap_samples", "confidence")
+             if f"evaluate.{key}" in written]  # fmt: skip
+    if not has_eval_rows(recipe):
+        yield from (Fault(f"evaluate.{key}", "has no effect: there are no held-out rows", "data.eval.split: 0.1")
+                    for key in asked)  # fmt: skip
+        return
+    generated = [m for m in evaluate.metrics if m in _GENERATED]
+    if recipe.objective.name == "pretraining":
+        if generated and "metrics" in asked:
+            problem = f"{', '.join(generated)} compare answers, which raw text does not have"
+            yield Fault("evaluate.metrics", problem, "metrics: [perplexity]")
+        for key in ("num_generations", "max_new_tokens"):
+            if key in asked:
+                yield Fault(f"evaluate.{key}", "has no effect: pretraining has no prompts to answer")
+    elif evaluate.num_generations == 0:
+        if generated and "metrics" in asked:
+            yield Fault(
+                "evaluate.metrics", f"{', '.join(generated)} cannot be measured with num_generations: 0"
+            )
+        if "max_new_tokens" in asked:
+            yield Fault("evaluate.max_new_tokens", "has no effect with num_generations: 0")
+
+
+def measured_metrics(recipe: Recipe) -> set[str]:
+    """Return the gate metrics that the evaluate stage will measure."""
+    if not has_eval_rows(recipe):
+        return set()
+    metrics = {"eval_loss", "perplexity"} if "perplexity" in recipe.evaluate.metrics else set()
+    if recipe.objective.name == "sft" and recipe.evaluate.num_generations:
+        metrics |= {_GENERATED[m] for m in recipe.evaluate.metrics if m in _GENERATED}
+    return metrics
+
+
+def _check_gate(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
+    if (gate.relative_to is None) != (gate.better_by is None):
+        present, absent = (
+            ("better_by", "relative_to") if gate.relative_to is None else ("relative_to", "better_by")
+        )
+        yield Fault(f"{path}.{present}", f"has no effect without {absent}")
+    if gate.better_by is None and gate.min is None and gate.max is None:
+        yield Fault(path, "demands nothing", "add min, max, or relative_to with better_by")
+    if gate.min is not None and gate.max is not None and gate.min > gate.max:
+        yield Fault(path, f"can never pass: min {gate.min} is above max {gate.max}")
+    if gate.metric not in measured_metrics(recipe):
+        why = (
+            "is not measured by this recipe's evaluate section"
+            if has_eval_rows(recipe)
+            else "needs held-out rows"
+        )
+        yield Fault(f"{path}.metric", f"{gate.metric} {why}")
+
+
+def check_against_base(recipe: Recipe, base: BaseFacts) -> Iterator[Fault]:
+    """Yield the faults that depend on the base."""
+    if not base.is_causal_lm:
+        problem = f"is a {base.architecture}, which does not predict the next token"
+        yield Fault("model.base", problem, f"objective {recipe.objective.name} needs a causal language model")
+    if recipe.data.max_length > base.max_positions:
+        problem = f"{recipe.data.max_length} exceeds the {base.max_positions} positions of the base"
+        yield Fault("data.max_length", problem)

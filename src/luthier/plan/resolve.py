@@ -1,0 +1,158 @@
+"""Recipe to Plan: every default filled in, every fault found, the base looked at, nothing loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.core.errors import Fault, LuthierError, RecipeError
+from luthier.plan.base_facts import BaseFacts, read_base_facts
+from luthier.plan.checks import check_against_base, check_recipe, has_eval_rows
+from luthier.plan.hardware import Hardware, detect_hardware
+from luthier.plan.trainable import Trainable, count_trainable
+from luthier.recipe.load import LoadedRecipe
+from luthier.recipe.schema import Recipe
+
+_MICRO_BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will happen, in every value.
+
+    Args:
+        recipe: The recipe with derived values put in the place of defaults.
+        origins: By dotted path, for values that are no defaults: ``recipe``, ``--set``, or ``derived: reason``.
+        recipe_folder: Relative data paths start here.
+        recipe_text: The YAML as written.
+        overrides: The ``--set`` strings that were applied to it.
+        base: The base's configuration and shapes.
+        trainable: What the method will train.
+        hardware: The machine the plan was made for.
+        notices: Sentences that the user should read.
+    """
+
+    recipe: Recipe
+    origins: Mapping[str, str]
+    recipe_folder: Path
+    recipe_text: str
+    overrides: tuple[str, ...]
+    base: BaseFacts
+    trainable: Trainable
+    hardware: Hardware
+    notices: tuple[str, ...] = ()
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows in one optimizer step on one process."""
+        return self.recipe.train.per_device_train_batch_size * self.recipe.train.gradient_accumulation_steps
+
+    @property
+    def micro_batch_tokens(self) -> int:
+        """Longest packed micro-batch in tokens; cutting a step there changes memory and speed only."""
+        return max(_MICRO_BATCH_TOKENS, self.recipe.data.max_length)
+
+    def values(self) -> dict[str, Any]:
+        """Return every recipe value by dotted path, in the order of the schema."""
+        return dict(_flatten(self.recipe.model_dump(by_alias=True)))
+
+    def origin(self, path: str) -> str:
+        """Return where a value came from."""
+        parts = path.split(".")
+        prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+        return next((self.origins[p] for p in prefixes if p in self.origins), "default")
+
+
+def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan:
+    """Check a recipe against itself, its files, its base and this machine.
+
+    Args:
+        loaded: The recipe as read.
+        locate_base: Returns the local folder of a base (`luthier.models.load.locate_base`).
+
+    Raises:
+        RecipeError: All faults, before any weight is loaded.
+    """
+    recipe, origins = loaded.recipe, dict(loaded.origins)
+    faults = list(check_recipe(recipe, origins.keys(), loaded.folder))
+    base: BaseFacts | None = None
+    trainable = Trainable(0, 0)
+    try:
+        base = read_base_facts(_base_folder(recipe.model.base, loaded.folder, locate_base))
+    except LuthierError as error:
+        faults.append(Fault("model.base", error.problem, error.cure))
+    if base:
+        faults.extend(check_against_base(recipe, base))
+        trainable, method_faults = count_trainable(recipe.method, base)
+        faults.extend(method_faults)
+    if faults or base is None:
+        raise RecipeError(faults, source=f"recipe {recipe.name}")
+    hardware = detect_hardware()
+    recipe, derived = _derive(recipe, hardware)
+    origins.update(derived)
+    return Plan(
+        recipe=recipe,
+        origins=origins,
+        recipe_folder=loaded.folder,
+        recipe_text=loaded.text,
+        overrides=loaded.overrides,
+        base=base,
+        trainable=trainable,
+        hardware=hardware,
+        notices=tuple(_notices(recipe, hardware)),
+    )
+
+
+def _base_folder(name: str, recipe_folder: Path, locate_base: Callable[[str], Path]) -> Path:
+    """A relative folder or file is looked for beside the recipe first, as data files are."""
+    beside = recipe_folder / name
+    return locate_base(str(beside) if beside.exists() else name)
+
+
+def _derive(recipe: Recipe, hardware: Hardware) -> tuple[Recipe, dict[str, str]]:
+    """Put values in place of ``auto`` and of defaults that the recipe's other keys rule out."""
+    changes: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+
+    def derive(section: str, key: str, value: Any, reason: str) -> None:
+        changes.setdefault(section, {})[key] = value
+        origins[f"{section}.{key}"] = f"derived: {reason}"
+
+    if recipe.model.dtype == "auto":
+        native = hardware.has_native_bfloat16
+        why = f"{'' if native else 'no '}native bfloat16 on {hardware.device_name}"
+        derive("model", "dtype", "bfloat16" if native else "float32", why)
+    if not has_eval_rows(recipe):
+        derive("train", "eval_strategy", "no", "no held-out rows")
+    if not has_eval_rows(recipe) or recipe.train.eval_strategy == "no":
+        derive("train", "load_best_model_at_end", False, "no evaluation during training")
+    if recipe.objective.name == "pretraining":
+        derive("evaluate", "metrics", ["perplexity"], "raw text has no answers to compare")
+        derive("evaluate", "num_generations", 0, "raw text has no prompts")
+    elif not recipe.evaluate.num_generations and "perplexity" in recipe.evaluate.metrics:
+        derive("evaluate", "metrics", ["perplexity"], "num_generations is 0")
+    updates = {name: getattr(recipe, name).model_copy(update=values) for name, values in changes.items()}
+    return recipe.model_copy(update=updates), origins
+
+
+def _notices(recipe: Recipe, hardware: Hardware) -> list[str]:
+    notices = []
+    if recipe.model.dtype == "bfloat16" and not hardware.has_native_bfloat16:
+        notices.append(f"model.dtype: {hardware.device_name} emulates bfloat16; float32 is faster here")
+    if not has_eval_rows(recipe):
+        notices.append("data.eval: no rows are held out, so nothing can show whether the model got better")
+    if recipe.model.trust_remote_code:
+        notices.append("model.trust_remote_code: code from the model's repository will run on this machine")
+    return notices
+
+
+def _flatten(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        return [
+            pair for key, child in value.items() for pair in _flatten(child, f"{path}.{key}" if path else key)
+        ]
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        return [pair for i, child in enumerate(value) for pair in _flatten(child, f"{path}[{i}]")]
+    return [(path, value)]

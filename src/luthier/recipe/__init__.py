@@ -1,0 +1,1 @@
+"""What the user wrote: a strict schema, read from YAML with every fault reported at once."""

@@ -1,0 +1,283 @@
+"""The recipe: every key a user may write, documented once, here.
+
+Help, the JSON schema and ``docs/recipe.md`` are generated from these fields. A key that is not
+here is an error; a key that cannot take effect beside the others is refused by ``plan``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """A section of the recipe: frozen, and strict about types and unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ModelSection(Section):
+    """The base model."""
+
+    base: str = Field(
+        description="A folder in Hugging Face layout, a GGUF file, a name in the catalogue "
+        "(`luthier models catalogue`) or a hub id."
+    )
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto",
+        description="Type of frozen weights and of the computation. Trained weights are always kept in "
+        "float32. `auto` takes bfloat16 where the processor multiplies it natively.",
+    )
+    trust_remote_code: bool = Field(
+        False, description="Run Python code that a hub repository ships. Read that code first."
+    )
+
+
+SchemaName = Literal["alpaca", "sharegpt", "messages", "prompt_completion", "text"]
+
+
+class Source(Section):
+    """One file of rows."""
+
+    path: str = Field(
+        description="A .json, .jsonl, .csv, .tsv, .parquet or .txt file (.gz too for text formats)."
+    )
+    schema_: SchemaName | None = Field(
+        None, alias="schema", description="The rows' schema. Default: detected from the fields of the rows."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Own column names: the schema's field on the left, the file's column on the right.",
+    )
+    limit: PositiveInt | None = Field(None, description="Read only the first rows, this many.")
+
+
+class EvalSection(Section):
+    """The held-out rows: a share of the training rows, or sources of their own."""
+
+    split: Fraction | None = Field(
+        None,
+        description="Share of the training rows to hold out. Rows with the same first prompt stay together.",
+    )
+    sources: list[Source] = Field(
+        default_factory=list, description="Held-out files; no row of them is trained."
+    )
+    group_by: str | None = Field(
+        None, description="A field of the rows: rows with the same value stay on one side of the split."
+    )
+
+
+class CleanSection(Section):
+    """What is done to the rows before they are encoded."""
+
+    deduplicate: Literal["exact", "off"] = Field("exact", description="Drop rows equal to an earlier one.")
+
+
+class DataSection(Section):
+    """The rows, and how they become token sequences."""
+
+    train: list[Source] = Field(min_length=1, description="Files of training rows.")
+    eval: EvalSection = Field(default_factory=lambda: EvalSection.model_validate({"split": 0.1}))
+    clean: CleanSection = Field(default_factory=CleanSection)
+    max_length: PositiveInt = Field(1024, description="Longest sequence in tokens.")
+    too_long: Literal["truncate", "drop", "error"] = Field(
+        "truncate",
+        description="A conversation over max_length: `truncate` keeps whole turns from the start, and cuts an "
+        "answer only when not even the first fits (counted, without its end token); `drop` leaves the row out; "
+        "`error` stops.",
+    )
+    chat_template: str | None = Field(
+        None,
+        description="`chatml` or the path of a Jinja file. Default: the tokenizer's own template.",
+    )
+
+
+class SftObjective(Section):
+    """Supervised instruction tuning: predict the assistant's turns."""
+
+    name: Literal["sft"] = "sft"
+    loss_on: Literal["assistant", "last_turn", "all"] = Field(
+        "assistant",
+        description="Tokens that carry loss: every assistant turn, the last assistant turn, or all tokens.",
+    )
+
+
+class PretrainingObjective(Section):
+    """Continued pretraining: predict every token of raw text."""
+
+    name: Literal["pretraining"]
+
+
+Objective = Annotated[SftObjective | PretrainingObjective, Field(discriminator="name")]
+
+
+class FullMethod(Section):
+    """Train every weight."""
+
+    name: Literal["full"]
+
+
+class FreezeMethod(Section):
+    """Train some layers or named weights; the rest stays as it is."""
+
+    name: Literal["freeze"]
+    trainable_layers: PositiveInt | None = Field(None, description="Train the last N decoder layers.")
+    trainable_patterns: list[str] = Field(
+        default_factory=list,
+        description="Train the weights whose names match one of these shell-style patterns, e.g. `*.mlp.*`.",
+    )
+
+
+class LoraMethod(Section):
+    """Low-rank adapters beside frozen weights (arXiv:2106.09685)."""
+
+    name: Literal["lora"] = "lora"
+    r: PositiveInt = Field(8, description="Rank of the adapters.")
+    lora_alpha: PositiveInt = Field(
+        16, description="Scale: the adapter's output is multiplied by lora_alpha / r."
+    )
+    lora_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.0, description="Dropout on the adapter's input."
+    )
+    target_modules: str | list[str] = Field(
+        "all-linear", description="Names of the linear layers to adapt, or `all-linear` (all but the head)."
+    )
+
+
+Method = Annotated[FullMethod | FreezeMethod | LoraMethod, Field(discriminator="name")]
+
+
+class TrainSection(Section):
+    """The training loop; names and meanings follow Hugging Face `TrainingArguments`."""
+
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(2e-4, description="Peak learning rate.")
+    num_train_epochs: Annotated[float, Field(gt=0.0)] = Field(
+        1.0, description="Passes over the training rows."
+    )
+    max_steps: PositiveInt | None = Field(None, description="Optimizer steps, instead of num_train_epochs.")
+    per_device_train_batch_size: PositiveInt = Field(8, description="Rows in a micro-batch.")
+    per_device_eval_batch_size: PositiveInt = Field(8, description="Rows in an evaluation batch.")
+    gradient_accumulation_steps: PositiveInt = Field(
+        1, description="Micro-batches in an optimizer step; equals one larger batch exactly."
+    )
+    packing: bool = Field(
+        True,
+        description="Concatenate the rows of a micro-batch instead of padding them; no row sees another.",
+    )
+    lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
+        "cosine", description="Course of the learning rate after the warm-up."
+    )
+    warmup_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.03, description="Share of the steps to warm up."
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Warm-up in steps, instead of a ratio."
+    )
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="Decoupled weight decay; not applied to norms and biases."
+    )
+    adam_beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.9, description="AdamW's decay of the mean.")
+    adam_beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.999, description="AdamW's decay of the variance."
+    )
+    adam_epsilon: Annotated[float, Field(gt=0.0)] = Field(1e-8, description="AdamW's divisor floor.")
+    max_grad_norm: Annotated[float, Field(gt=0.0)] | None = Field(
+        1.0, description="Clip the global gradient norm to this; null switches clipping off."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass: less memory, about a third more time."
+    )
+    eval_strategy: Literal["epoch", "steps", "no"] = Field(
+        "epoch", description="When the held-out loss is measured during training."
+    )
+    eval_steps: PositiveInt | None = Field(
+        None, description="Steps between evaluations, with eval_strategy: steps."
+    )
+    save_strategy: Literal["epoch", "steps"] = Field("epoch", description="When a checkpoint is written.")
+    save_steps: PositiveInt | None = Field(
+        None, description="Steps between checkpoints, with save_strategy: steps."
+    )
+    save_total_limit: PositiveInt = Field(
+        2, description="Newest checkpoints to keep; the best is kept besides."
+    )
+    load_best_model_at_end: bool = Field(
+        True, description="The result is the checkpoint with the lowest held-out loss, not the last."
+    )
+    early_stopping_patience: PositiveInt | None = Field(
+        None, description="Stop after this many evaluations without improvement."
+    )
+    early_stopping_threshold: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="Smallest drop of the held-out loss that counts as improvement."
+    )
+    logging_steps: PositiveInt = Field(1, description="Steps between logged losses.")
+    report_to: list[Literal["tensorboard"]] = Field(
+        default_factory=lambda: ["tensorboard"],
+        description="Where the metrics also go, besides events.jsonl.",
+    )
+    disk_full_wait_minutes: Annotated[float, Field(ge=0.0)] = Field(
+        60.0, description="How long a run waits for room on a full disk before it stops."
+    )
+
+
+class EvaluateSection(Section):
+    """How base and tuned model are compared on the held-out rows."""
+
+    metrics: list[Literal["perplexity", "exact_match", "rouge"]] = Field(
+        default_factory=lambda: ["perplexity", "rouge", "exact_match"],
+        description="perplexity (loss per token), exact_match and rouge (ROUGE-L) of generated answers.",
+    )
+    num_generations: Annotated[int, Field(ge=0)] = Field(
+        16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
+    )
+    max_new_tokens: PositiveInt = Field(128, description="Longest generated answer in tokens.")
+    bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
+    confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
+
+
+GateMetric = Literal["eval_loss", "perplexity", "exact_match", "rouge_l"]
+
+
+class Gate(Section):
+    """A condition that the tuned model must meet to be registered."""
+
+    metric: GateMetric = Field(description="The metric that decides.")
+    relative_to: Literal["base"] | None = Field(None, description="Compare with the base model.")
+    better_by: float | None = Field(
+        None,
+        description="With relative_to: least relative improvement; 0.05 means 5 % lower loss or higher score.",
+    )
+    min: float | None = Field(None, description="Least value.")
+    max: float | None = Field(None, description="Greatest value.")
+
+
+class RegisterSection(Section):
+    """Where the model is registered once its gates pass."""
+
+    name: str = Field(min_length=1, description="Name of the registered model.")
+    alias: str = Field("candidate", min_length=1, description="Alias that moves to the new version.")
+    tracking_uri: str | None = Field(
+        None,
+        description="MLflow server or SQLite URL. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.",
+    )
+
+
+class Recipe(Section):
+    """One fine-tuning job, from raw rows to a registered model."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the run's folder.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(42, description="Seed of every random choice.")
+    runs_dir: str = Field("runs", description="Folder that holds the run folders.")
+    model: ModelSection
+    data: DataSection
+    objective: Objective = Field(default_factory=SftObjective)
+    method: Method = Field(default_factory=LoraMethod)
+    train: TrainSection = Field(default_factory=TrainSection)
+    evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
+    gates: list[Gate] = Field(default_factory=list, description="Conditions for registration.")
+    register_: RegisterSection | None = Field(
+        None, alias="register", description="Register the result; default: no."
+    )

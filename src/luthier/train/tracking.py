@@ -1,0 +1,34 @@
+"""TensorBoard files from the run's events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_SCALARS = {
+    "train_step": ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes"),
+    "evaluation": ("eval_loss",),
+}
+
+
+class TensorBoardTracker:
+    """A listener that writes the numbers of train_step and evaluation events.
+
+    Args:
+        folder: Where TensorBoard reads: ``tensorboard --logdir runs``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Write one event's numbers."""
+        for name in _SCALARS.get(event["kind"], ()):
+            prefix = "train" if event["kind"] == "train_step" else "eval"
+            self._writer.add_scalar(f"{prefix}/{name.removeprefix('eval_')}", event[name], event["step"])
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._writer.close()
