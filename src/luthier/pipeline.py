@@ -12,7 +12,7 @@ import torch
 
 from luthier import __version__
 from luthier.core.artifact import Artifact
-from luthier.core.errors import GateFailedError, LuthierError, TemplateError
+from luthier.core.errors import TemplateError
 from luthier.core.events import EventLog, Listener
 from luthier.core.hashing import fingerprint, short
 from luthier.core.run_folder import RunFolder
@@ -69,7 +69,9 @@ class Run:
     @cached_property
     def tokenizer(self) -> Any:
         """The base's tokenizer."""
-        return load_tokenizer(self.plan.base.folder, trust_remote_code=self.plan.recipe.model.trust_remote_code)
+        return load_tokenizer(
+            self.plan.base.folder, trust_remote_code=self.plan.recipe.model.trust_remote_code
+        )
 
     @cached_property
     def objective(self) -> Objective:

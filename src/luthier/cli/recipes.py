@@ -26,7 +26,9 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("recipe", required=False)(command)
 
 
-def load_recipe(recipe: str | None, overrides: tuple[str, ...], *, resume: Path | None = None) -> LoadedRecipe:
+def load_recipe(
+    recipe: str | None, overrides: tuple[str, ...], *, resume: Path | None = None
+) -> LoadedRecipe:
     """Return the recipe that the command line names.
 
     Raises:
@@ -44,11 +46,15 @@ def load_recipe(recipe: str | None, overrides: tuple[str, ...], *, resume: Path 
 def _recipe_of_run(folder: Path, overrides: tuple[str, ...]) -> LoadedRecipe:
     """Return the recipe that a run folder was started with; its runs stay where that folder is."""
     if overrides:
-        raise LuthierError("--set cannot change a run that has started", cure="run the recipe with --set instead")
+        raise LuthierError(
+            "--set cannot change a run that has started", cure="run the recipe with --set instead"
+        )
     try:
         plan = read_json(folder / "plan.json")
         text = (folder / "recipe.yaml").read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise LuthierError("is not a run folder: it has no plan.json and recipe.yaml", where=str(folder)) from error
+        raise LuthierError(
+            "is not a run folder: it has no plan.json and recipe.yaml", where=str(folder)
+        ) from error
     settings = [*plan["overrides"], f"runs_dir={folder.resolve().parent}"]
     return parse(text, settings, folder=Path(plan["recipe_folder"]), source=str(folder / "recipe.yaml"))

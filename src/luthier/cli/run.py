@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     help="Stop after this stage.",
 )
 @click.option("--fresh", is_flag=True, help="Delete what an earlier run of this recipe left, and start over.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with this run folder, by its own recipe.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), help="Go on with this run folder, by its own recipe."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
 def run(
     recipe: str | None,
@@ -77,9 +79,16 @@ def _show(job: Run, as_json: bool) -> None:
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("run", summary["run"])]
     if data := summary.get("data"):
-        rows.append(("rows", f"{data['train']} to train, {data['eval']} held out, {data['rejected']} left out"))
+        rows.append(
+            ("rows", f"{data['train']} to train, {data['eval']} held out, {data['rejected']} left out")
+        )
     if trained := summary.get("train"):
-        rows.append(("trained", f"{trained['parameters']:,} parameters, {trained['steps']} steps, {trained['seconds']:,.0f} s"))
+        rows.append(
+            (
+                "trained",
+                f"{trained['parameters']:,} parameters, {trained['steps']} steps, {trained['seconds']:,.0f} s",
+            )
+        )
         rows.append(("model", trained["folder"]))
     for metric in summary.get("metrics", []):
         rows.append((metric["name"], metric["text"]))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from luthier.data.sample import Sample
 
 IGNORED = -100
 """Label of a token that carries no loss (PyTorch's and Hugging Face's convention)."""
@@ -24,6 +23,7 @@ class Example:
         source: Path of the file, as the recipe names it.
         row: Row number in that file, from 1.
         num_truncated: Tokens cut off to fit ``max_length``.
+        lost_end: Whether an answer was cut before its end token.
     """
 
     input_ids: NDArray[np.int32]
@@ -31,6 +31,7 @@ class Example:
     source: str
     row: int
     num_truncated: int = 0
+    lost_end: bool = False
 
     @property
     def num_supervised(self) -> int:
@@ -48,11 +49,15 @@ class Rejection:
     """A row that is not trained.
 
     Args:
-        sample: The row.
+        source: Path of the file, as the recipe names it.
+        row: Row number in that file, from 1.
         reason: Short code that is counted, e.g. ``duplicate`` or ``no_labels``.
         detail: A sentence for a person.
+        raw: The row as it was read, so that nothing is lost.
     """
 
-    sample: Sample
+    source: str
+    row: int
     reason: str
     detail: str
+    raw: Any = field(default=None, compare=False)

@@ -10,7 +10,11 @@ from luthier.recipe.schema import DataSection, PretrainingObjective, SftObjectiv
 
 
 def build_objective(
-    section: SftObjective | PretrainingObjective, text: ChatTemplate | object, data: DataSection, *, packing: bool
+    section: SftObjective | PretrainingObjective,
+    text: ChatTemplate | object,
+    data: DataSection,
+    *,
+    packing: bool,
 ) -> Objective:
     """Return the objective that a recipe names.
 

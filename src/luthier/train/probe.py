@@ -73,7 +73,9 @@ def probe_cost(
     """
     chosen = _fill(rows, micro_batch_tokens)
     num_tokens = sum(len(row.input_ids) for row in chosen)
-    key = fingerprint([*identity, num_layers, str(dtype), num_tokens, len(chosen), torch.__version__, _machine()])
+    key = fingerprint(
+        [*identity, num_layers, str(dtype), num_tokens, len(chosen), torch.__version__, _machine()]
+    )
     path = cache_folder() / "probes" / f"{key[:16]}.json"
     if path.is_file():
         return Cost(**read_json(path))
@@ -81,10 +83,15 @@ def probe_cost(
     batch = objective.collate(chosen)
     with torch.random.fork_rng():
         measured = [
-            _measure(prepare(method.apply(_small_model(base_folder, n, dtype))), objective, batch, dtype) for n in (1, 2)
+            _measure(prepare(method.apply(_small_model(base_folder, n, dtype))), objective, batch, dtype)
+            for n in (1, 2)
         ]
     one, two = measured
-    whole = {name: one[name] + (num_layers - 1) * max(two[name] - one[name], 0.0) for name in one if name != "spread"}
+    whole = {
+        name: one[name] + (num_layers - 1) * max(two[name] - one[name], 0.0)
+        for name in one
+        if name != "spread"
+    }
     cost = Cost(
         seconds_per_token=whole["train_seconds"] / num_tokens,
         seconds_per_eval_token=whole["eval_seconds"] / num_tokens,

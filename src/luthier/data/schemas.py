@@ -1,0 +1,261 @@
+"""Schemas of rows: detected from their fields, converted to samples once, at the edge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from luthier.core.errors import DataError
+from luthier.data.sample import ROLES, Message, Sample
+
+_FIELDS = {
+    "sharegpt": {"conversations"},
+    "messages": {"messages"},
+    "alpaca": {"instruction", "output"},
+    "prompt_completion": {"prompt", "completion"},
+    "text": {"text"},
+}
+"""The fields that make a schema, in the order they are looked for."""
+
+_SHAREGPT_ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "model": "assistant",
+    "system": "system",
+    "function_call": "function_call",
+    "observation": "tool",
+    "tool": "tool",
+}
+
+
+class RowError(Exception):
+    """One row does not fit its schema; `reason` is counted, the text is for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def schema_of(row: Any) -> str | None:
+    """Return the schema that a row's fields make, or None."""
+    if not isinstance(row, Mapping):
+        return None
+    return next((name for name, fields in _FIELDS.items() if fields <= row.keys()), None)
+
+
+def detect_schema(rows: Sequence[tuple[int, Any]], where: str) -> str:
+    """Return the schema of the first rows of a file.
+
+    Raises:
+        DataError: No row has a known schema, or two rows have different ones.
+    """
+    found: dict[str, int] = {}
+    for number, row in rows:
+        if schema := schema_of(row):
+            found.setdefault(schema, number)
+    if not found:
+        first = rows[0][1]
+        fields = ", ".join(map(str, first)) if isinstance(first, Mapping) else f"a {type(first).__name__}"
+        known = "; ".join(f"{name}: {' + '.join(sorted(fields))}" for name, fields in _FIELDS.items())
+        raise DataError(
+            f"no known schema: the first row has {fields or 'no fields'}",
+            where=where,
+            cure=f"known schemas are {known}; name your columns with `columns:`",
+        )
+    if len(found) > 1:
+        each = ", ".join(f"{name} (row {row})" for name, row in found.items())
+        raise DataError(f"mixes schemas: {each}", where=where, cure="split the file, one schema each")
+    return next(iter(found))
+
+
+def convert(row: Any, schema: str, *, source: str, number: int, group: str | None = None) -> Sample:
+    """Return the sample that a row holds.
+
+    Raises:
+        RowError: A field is missing or of the wrong type, or the conversation is none.
+    """
+    if not isinstance(row, Mapping):
+        raise RowError("not_an_object", f"the row is {_name(row)}, an object was expected")
+    if "(surplus fields)" in row:
+        raise RowError(
+            "surplus_fields", f"the row has {len(row['(surplus fields)'])} fields more than the header"
+        )
+    if missing := _FIELDS[schema] - row.keys():
+        other = schema_of(row)
+        hint = f"; it looks like {other}" if other else ""
+        raise RowError("missing_field", f"field {sorted(missing)[0]} of schema {schema} is missing{hint}")
+    fields = _CONVERTERS[schema](row)
+    if "messages" in fields:
+        _check_conversation(fields["messages"])
+    elif not fields["text"].strip():
+        raise RowError("empty", "the text is empty")
+    return Sample(source=source, row=number, group=group, **fields)
+
+
+def _alpaca(row: Mapping[str, Any]) -> dict[str, Any]:
+    turns = []
+    if system := _text(row, "system", optional=True):
+        turns.append(Message("system", system))
+    for index, pair in enumerate(row.get("history") or ()):
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)):
+            raise RowError("wrong_type", f"history[{index}] is {_name(pair)}, a pair of strings was expected")
+        turns += [Message("user", pair[0]), Message("assistant", pair[1])]
+    instruction, extra = _text(row, "instruction"), _text(row, "input", optional=True)
+    turns.append(Message("user", f"{instruction}\n{extra}" if extra else instruction))
+    turns.append(Message("assistant", _text(row, "output")))
+    return {"messages": tuple(turns)}
+
+
+def _sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
+    turns = []
+    if system := _text(row, "system", optional=True):
+        turns.append(Message("system", system))
+    for index, entry in enumerate(_list(row, "conversations")):
+        place = f"conversations[{index}]"
+        role = _SHAREGPT_ROLES.get(_text(entry, "from", place=place))
+        if role is None:
+            known = ", ".join(_SHAREGPT_ROLES)
+            raise RowError("unknown_role", f"{place}.from is {entry['from']!r}; known: {known}")
+        value = _text(entry, "value", place=place)
+        turns.append(_function_call(value, place) if role == "function_call" else Message(role, value))  # type: ignore[arg-type]
+    return {"messages": tuple(turns), "tools": _tools(row)}
+
+
+def _function_call(value: str, place: str) -> Message:
+    """Return the assistant turn of a ShareGPT function_call, whose value is JSON: one call or a list."""
+    try:
+        calls = json.loads(value)
+    except json.JSONDecodeError as error:
+        raise RowError("bad_tool_call", f"{place}.value is not JSON: {error.msg}") from error
+    listed = calls if isinstance(calls, list) else [calls]
+    return Message("assistant", "", tool_calls=tuple(_call(call, place) for call in listed))
+
+
+def _call(call: Any, place: str) -> dict[str, Any]:
+    call = call.get("function", call) if isinstance(call, Mapping) else call
+    if not isinstance(call, Mapping) or not isinstance(call.get("name"), str):
+        raise RowError("bad_tool_call", f"{place} holds {_name(call)}, an object with a name was expected")
+    arguments = call.get("arguments", call.get("parameters", {}))
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except json.JSONDecodeError as error:
+            raise RowError("bad_tool_call", f"{place}: the arguments are not JSON: {error.msg}") from error
+    return {"name": call["name"], "arguments": arguments}
+
+
+def _messages(row: Mapping[str, Any]) -> dict[str, Any]:
+    entries = _list(row, "messages")
+    turns = tuple(_message(entry, f"messages[{index}]") for index, entry in enumerate(entries))
+    return {"messages": turns, "tools": _tools(row)}
+
+
+def _message(entry: Mapping[str, Any], place: str) -> Message:
+    role = _text(entry, "role", place=place)
+    role = "system" if role == "developer" else role
+    if role not in ROLES:
+        raise RowError("unknown_role", f"{place}.role is {role!r}; known: {', '.join(ROLES)}")
+    weight = entry.get("weight", 1)
+    if weight not in (0, 1):
+        raise RowError("wrong_type", f"{place}.weight is {weight!r}, 0 or 1 was expected")
+    calls = tuple(_call(call, f"{place}.tool_calls") for call in entry.get("tool_calls") or ())
+    content = entry.get("content")
+    if isinstance(content, list):
+        content = "".join(_part(part, place) for part in content)
+    if content is None and calls:
+        content = ""
+    if not isinstance(content, str):
+        raise RowError("wrong_type", f"{place}.content is {_name(content)}, a string was expected")
+    return Message(role, content, tool_calls=calls, weight=int(weight))  # type: ignore[arg-type]
+
+
+def _part(part: Any, place: str) -> str:
+    if not isinstance(part, Mapping) or part.get("type") != "text" or not isinstance(part.get("text"), str):
+        raise RowError("not_text", f"{place}.content has a part that is not text")
+    return str(part["text"])
+
+
+def _prompt_completion(row: Mapping[str, Any]) -> dict[str, Any]:
+    prompt, completion = row["prompt"], row["completion"]
+    if isinstance(prompt, list) and isinstance(completion, list):
+        context = [_message(entry, f"prompt[{index}]") for index, entry in enumerate(prompt)]
+        answer = [_message(entry, f"completion[{index}]") for index, entry in enumerate(completion)]
+        unweighted = [Message(m.role, m.content, m.tool_calls, weight=0) for m in context]
+        return {"messages": (*unweighted, *answer), "tools": _tools(row)}
+    return {
+        "messages": (Message("user", _text(row, "prompt")), Message("assistant", _text(row, "completion")))
+    }
+
+
+def _raw_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"text": _text(row, "text")}
+
+
+_CONVERTERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "alpaca": _alpaca,
+    "sharegpt": _sharegpt,
+    "messages": _messages,
+    "prompt_completion": _prompt_completion,
+    "text": _raw_text,
+}
+
+
+def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the tools of a row, given as a list or as JSON text."""
+    tools = row.get("tools")
+    if isinstance(tools, str):
+        try:
+            tools = json.loads(tools) if tools.strip() else None
+        except json.JSONDecodeError as error:
+            raise RowError("bad_tools", f"tools is not JSON: {error.msg}") from error
+    if tools is None:
+        return ()
+    if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
+        raise RowError("bad_tools", f"tools is {_name(tools)}, a list of objects was expected")
+    return tuple(tools)
+
+
+def _check_conversation(turns: Sequence[Message]) -> None:
+    """Refuse what cannot be trained as a conversation."""
+    spoken = [turn for turn in turns if turn.role != "system"]
+    if not spoken:
+        raise RowError("empty", "the conversation has no turns")
+    if spoken[0].role == "assistant":
+        raise RowError(
+            "starts_with_assistant", "the conversation starts with the assistant: nothing asks for it"
+        )
+    if not any(turn.role == "assistant" for turn in spoken):
+        raise RowError("no_answer", "the conversation has no assistant turn")
+    for index, turn in enumerate(turns):
+        if turn.role == "assistant" and not turn.content.strip() and not turn.tool_calls:
+            raise RowError("empty_answer", f"turn {index + 1} is an assistant turn that says nothing")
+
+
+def _text(row: Mapping[str, Any], key: str, *, optional: bool = False, place: str = "") -> str:
+    label = f"{place}.{key}" if place else key
+    if not isinstance(row, Mapping):
+        raise RowError("wrong_type", f"{place} is {_name(row)}, an object was expected")
+    value = row.get(key)
+    if value is None and optional:
+        return ""
+    if value is None:
+        raise RowError("missing_field", f"{label} is missing")
+    if not isinstance(value, str):
+        raise RowError("wrong_type", f"{label} is {_name(value)}, a string was expected")
+    return value
+
+
+def _list(row: Mapping[str, Any], key: str) -> list[Any]:
+    value = row.get(key)
+    if not isinstance(value, list):
+        raise RowError("wrong_type", f"{key} is {_name(value)}, a list was expected")
+    return value
+
+
+def _name(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", int: "a number"}
+    return "absent" if value is None else names.get(type(value), f"a {type(value).__name__}")
