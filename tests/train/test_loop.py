@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -67,10 +68,8 @@ def train(
         log.listen(lambda e: _interrupt(e, stop_after))
     newest = store.newest()
     state = start or (store.load(newest)[0] if newest else TrainState(fingerprint="f" * 64))
-    try:
+    with contextlib.suppress(Interrupted):
         state = loop.run(state)
-    except Interrupted:
-        pass
     return {n: p.detach().clone() for n, p in trained_parameters(model).items()}, events, state
 
 

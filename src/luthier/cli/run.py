@@ -15,7 +15,7 @@ from luthier.cli.recipes import load_recipe, recipe_options
 from luthier.core.errors import GateFailedError, LuthierError
 
 if TYPE_CHECKING:
-    from luthier.pipeline import Run
+    from luthier.core.run_folder import RunFolder
 
 
 @click.command()
@@ -43,10 +43,12 @@ def run(
     RECIPE is a YAML file or the name of a shipped recipe. A run that was interrupted goes on from
     its last checkpoint when the same command is given again; stages that are done are skipped.
     """
-    from luthier import pipeline
+    from luthier.pipeline.job import open_job
+    from luthier.pipeline.run import make_plan
+    from luthier.pipeline.run import run as do
 
-    plan = pipeline.make_plan(load_recipe(recipe, overrides, resume=resume))
-    if resume and pipeline.open_run(plan).folder.path.resolve() != resume.resolve():
+    plan = make_plan(load_recipe(recipe, overrides, resume=resume))
+    if resume and open_job(plan).folder.path.resolve() != resume.resolve():
         raise LuthierError(
             "its recipe, data or base changed since it was started",
             where=str(resume),
@@ -54,18 +56,21 @@ def run(
         )
     progress = make_progress(json_lines=as_json)
     try:
-        job = pipeline.run(plan, until=until, fresh=fresh, listeners=(progress,))
+        job = do(plan, until=until, fresh=fresh, listeners=(progress,))
     except GateFailedError:
         progress.close()
-        _show(pipeline.open_run(plan), as_json)
+        show_run(open_job(plan).folder, as_json=as_json)
         raise
     finally:
         progress.close()
-    _show(job, as_json)
+    show_run(job.folder, as_json=as_json)
 
 
-def _show(job: Run, as_json: bool) -> None:
-    summary = job.summary()
+def show_run(folder: RunFolder, *, as_json: bool) -> None:
+    """Print what a run folder holds."""
+    from luthier.pipeline.story import summarize
+
+    summary = summarize(folder)
     if as_json:
         click.echo(json.dumps(summary, ensure_ascii=False, default=str))
         return
@@ -79,24 +84,26 @@ def _show(job: Run, as_json: bool) -> None:
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("run", summary["run"])]
     if data := summary.get("data"):
-        rows.append(
-            ("rows", f"{data['train']} to train, {data['eval']} held out, {data['rejected']} left out")
-        )
+        text = f"{data['train']:,} to train, {data['eval']:,} held out, {data['rejected']:,} left out"
+        rows.append(("rows", text))
     if trained := summary.get("train"):
-        rows.append(
-            (
-                "trained",
-                f"{trained['parameters']:,} parameters, {trained['steps']} steps, {trained['seconds']:,.0f} s",
-            )
-        )
+        speed = f"{trained['seconds']:,.0f} s, {trained['tokens_per_second']:,} tokens/s"
+        rows.append(("trained", f"{trained['parameters']:,} parameters, {trained['steps']} steps, {speed}"))
         rows.append(("model", trained["folder"]))
-    for metric in summary.get("metrics", []):
-        rows.append((metric["name"], metric["text"]))
+    rows.extend((metric["metric"], _metric_text(metric)) for metric in summary.get("metrics", []))
     for gate in summary.get("gates", []):
         rows.append(("gate", f"{'passed' if gate['passed'] else 'FAILED'}: {gate['text']}"))
     if report := summary.get("report"):
         rows.append(("report", report))
-    if version := summary.get("registered"):
-        rows.append(("registered", version))
-    rows.extend(("next", line) for line in summary.get("next", []))
+    if registered := summary.get("registered"):
+        rows.append(("registered", f"{registered['version']}, alias {registered['alias']}"))
+    if trained:
+        rows.append(("next", f"luthier chat {summary['run']}"))
     return rows
+
+
+def _metric_text(metric: dict[str, Any]) -> str:
+    text = f"{metric['base']['value']:.4g} → {metric['tuned']['value']:.4g}"
+    if gain := metric["improvement"]:
+        text += f"  {gain['value']:+.1%} ({gain['low']:+.1%} to {gain['high']:+.1%})"
+    return f"{text}  p = {metric['p_value']:.2g}"

@@ -4,50 +4,105 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from luthier.core.errors import DataError
 from luthier.data.example import Example, Rejection
 
 _LISTED_ROWS = 20
+_ON_PURPOSE = ("duplicate", "in_evaluation_set")
+"""Reasons that say nothing against the data."""
 
 
-def label_budget(examples: dict[str, list[Example]], rejections: Sequence[Rejection]) -> dict[str, Any]:
-    """Return the content of ``label_budget.json``.
+@dataclass
+class SplitBudget:
+    """Counts of one split, gathered row by row."""
 
-    Args:
-        examples: Encoded rows by split.
-        rejections: Rows that were left out.
-    """
+    rows: int = 0
+    examples: int = 0
+    tokens: int = 0
+    supervised_tokens: int = 0
+    longest_tokens: int = 0
+    truncated_tokens: int = 0
+    truncated: list[str] = field(default_factory=list)
+    lost_end: list[str] = field(default_factory=list)
+    escaped: list[str] = field(default_factory=list)
+
+    def add(self, examples: Sequence[Example]) -> None:
+        """Count the examples of one row."""
+        self.rows += 1
+        for example in examples:
+            self.examples += 1
+            self.tokens += len(example.input_ids)
+            self.supervised_tokens += example.num_supervised
+            self.longest_tokens = max(self.longest_tokens, len(example.input_ids))
+            self.truncated_tokens += example.num_truncated
+            for is_so, places in (
+                (example.num_truncated, self.truncated),
+                (example.lost_end, self.lost_end),
+                (example.num_escaped, self.escaped),
+            ):
+                if is_so:
+                    places.append(example.place)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the split's part of ``label_budget.json``."""
+        return {
+            "rows": self.rows,
+            "examples": self.examples,
+            "tokens": self.tokens,
+            "supervised_tokens": self.supervised_tokens,
+            "longest_example_tokens": self.longest_tokens,
+            "truncated_tokens": self.truncated_tokens,
+            "truncated": _counted(self.truncated),
+            "answers_without_end_token": _counted(self.lost_end),
+            "special_token_text": _counted(self.escaped),
+        }
+
+
+def _counted(places: Sequence[str]) -> dict[str, Any]:
+    return {"rows": len(places), "first": list(places[:_LISTED_ROWS])}
+
+
+def label_budget(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> dict[str, Any]:
+    """Return the content of ``label_budget.json``."""
+    left_out: dict[str, list[Rejection]] = {}
+    for rejection in rejections:
+        left_out.setdefault(rejection.reason, []).append(rejection)
     return {
-        "splits": {name: _split_budget(rows) for name, rows in examples.items()},
+        "splits": {name: budget.as_json() for name, budget in splits.items()},
         "left_out": {
-            reason: {
-                "rows": count,
-                "example": next(r.detail for r in rejections if r.reason == reason),
-                "places": [f"{r.source}, row {r.row}" for r in rejections if r.reason == reason][
-                    :_LISTED_ROWS
-                ],
-            }
-            for reason, count in Counter(r.reason for r in rejections).most_common()
+            reason: {"detail": rows[0].detail, **_counted([row.place for row in rows])}
+            for reason, rows in sorted(left_out.items(), key=lambda entry: -len(entry[1]))
         },
     }
 
 
-def _split_budget(rows: Sequence[Example]) -> dict[str, Any]:
-    cut = [row for row in rows if row.num_truncated]
-    lost = [row for row in rows if row.lost_end]
-    return {
-        "rows": len(rows),
-        "tokens": sum(len(row.input_ids) for row in rows),
-        "supervised_tokens": sum(row.num_supervised for row in rows),
-        "longest_row_tokens": max((len(row.input_ids) for row in rows), default=0),
-        "truncated_rows": len(cut),
-        "truncated_tokens": sum(row.num_truncated for row in cut),
-        "truncated_places": [row.place for row in cut[:_LISTED_ROWS]],
-        "answers_without_end_token": len(lost),
-        "answers_without_end_token_places": [row.place for row in lost[:_LISTED_ROWS]],
-    }
+def notices(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> tuple[str, ...]:
+    """Return the sentences that a user should read before training."""
+    sentences = []
+    if rejections:
+        counted = ", ".join(f"{n} {reason}" for reason, n in Counter(r.reason for r in rejections).items())
+        sentences.append(
+            f"{len(rejections)} rows left out: {counted} (each with its reason in rejected.jsonl)"
+        )
+    truncated = sum(len(budget.truncated) for budget in splits.values())
+    lost = [place for budget in splits.values() for place in budget.lost_end]
+    escaped = [place for budget in splits.values() for place in budget.escaped]
+    if truncated:
+        sentences.append(f"{truncated} rows cut to data.max_length")
+    if lost:
+        sentences.append(
+            f"{len(lost)} answers longer than data.max_length lost their end token, e.g. {lost[0]}: "
+            "the model learns to run on there"
+        )
+    if escaped:
+        sentences.append(
+            f"{len(escaped)} rows hold the characters of a special token, e.g. {escaped[0]}: "
+            "they are trained as plain characters"
+        )
+    return tuple(sentences)
 
 
 def check_rows_left(num_read: int, num_kept: int, rejections: Sequence[Rejection], where: str) -> None:
@@ -55,20 +110,27 @@ def check_rows_left(num_read: int, num_kept: int, rejections: Sequence[Rejection
 
     Duplicates do not count against the data: they are dropped on purpose.
 
+    Args:
+        num_read: Rows in the files.
+        num_kept: Rows that were encoded.
+        rejections: Those of these files.
+        where: The files.
+
     Raises:
         DataError: With the most frequent reasons and a row of each.
     """
-    faulty = [r for r in rejections if r.reason not in ("duplicate", "in_evaluation_set")]
+    faulty = [r for r in rejections if r.reason not in _ON_PURPOSE]
     if num_kept and len(faulty) * 2 <= num_read:
         return
-    reasons = Counter(r.reason for r in faulty).most_common(3)
-    examples = [next(r for r in faulty if r.reason == reason) for reason, _ in reasons]
+    counted = faulty or rejections
+    reasons = Counter(r.reason for r in counted).most_common(3)
+    examples = [next(r for r in counted if r.reason == reason) for reason, _ in reasons]
     listed = "\n".join(
-        f"    {count} × {reason}, e.g. row {example.row}: {example.detail}"
+        f"    {count} × {reason}, e.g. {example.place}: {example.detail}"
         for (reason, count), example in zip(reasons, examples, strict=True)
     )
     what = (
-        "no row has a token that carries loss"
+        f"none of {num_read} rows has a token that carries loss"
         if not num_kept
         else f"{len(faulty)} of {num_read} rows cannot be used"
     )

@@ -6,10 +6,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from luthier.core.errors import DataError, TemplateError
+from luthier.core.errors import DataError
 from luthier.data.example import IGNORED, Example, Rejection
+from luthier.data.pieces import PieceTokenizer
+from luthier.data.render import ConversationError
 from luthier.data.sample import Sample
-from luthier.data.template import ChatTemplate, LossOn
+from luthier.data.special_text import SpecialText
+from luthier.data.template import ChatTemplate, EncodedChat, LossOn
 
 TooLong = Literal["truncate", "drop", "error"]
 
@@ -27,6 +30,8 @@ def _reject(sample: Sample, reason: str, detail: str) -> Rejection:
 
 class ChatEncoder:
     """Encodes conversations.
+
+    Tokens after the last one that carries loss are left out: they change nothing in the loss.
 
     Args:
         template: Renders, tokenizes and masks.
@@ -50,66 +55,103 @@ class ChatEncoder:
             DataError: The row is too long and the recipe says ``too_long: error``.
         """
         if not sample.messages:
-            return _reject(
-                sample, "not_a_conversation", "objective sft needs conversations, this row is raw text"
-            )
+            detail = "objective sft needs conversations, this row is raw text"
+            return _reject(sample, "not_a_conversation", detail)
         try:
             chat = self._template.encode(sample.messages, sample.tools, self._loss_on)
-        except TemplateError as error:
-            return _reject(sample, "template", error.problem)
-        length = len(chat.input_ids)
-        cut, lost_end = length, False
-        if length > self._max_length:
-            if self._too_long == "error":
-                raise DataError(
-                    f"has {length} tokens, data.max_length is {self._max_length}",
-                    where=sample.place,
-                    cure="raise data.max_length, or set data.too_long: truncate or drop",
-                )
-            if self._too_long == "drop":
-                return _reject(sample, "too_long", f"{length} tokens, at most {self._max_length}")
-            whole_turns = [end for end in chat.turn_ends if end <= self._max_length]
-            cut = whole_turns[-1] if whole_turns else self._max_length
-            lost_end = not whole_turns
-        labels = np.asarray(chat.labels[:cut], dtype=np.int32)
-        if not (labels[1:] != IGNORED).any():
-            if lost_end:
-                return _reject(sample, "no_labels", f"the prompt alone fills {self._max_length} tokens")
+        except ConversationError as error:
+            return _reject(sample, error.reason, error.problem)
+        labels = np.asarray(chat.labels, dtype=np.int32)
+        supervised = np.flatnonzero(labels[1:] != IGNORED)
+        if not len(supervised):
             return _reject(sample, "no_labels", "no assistant turn carries loss")
-        # Tokens after the last label change nothing in the loss.
-        used = int(np.flatnonzero(labels != IGNORED)[-1]) + 1
-        input_ids = np.asarray(chat.input_ids[:used], dtype=np.int32)
-        return [Example(input_ids, labels[:used], sample.source, sample.row, length - cut, lost_end)]
+        length = int(supervised[-1]) + 2
+        if length <= self._max_length:
+            return [self._example(sample, chat, labels, length, num_truncated=0, lost_end=False)]
+        return self._cut(sample, chat, labels, length)
+
+    def _cut(
+        self, sample: Sample, chat: EncodedChat, labels: np.ndarray[Any, Any], length: int
+    ) -> list[Example] | Rejection:
+        """Do with a row that is too long what the recipe says."""
+        if self._too_long == "error":
+            raise DataError(
+                f"the row has {length} tokens, data.max_length is {self._max_length}",
+                where=sample.place,
+                cure="raise data.max_length, or set data.too_long: truncate or drop",
+            )
+        if self._too_long == "drop":
+            return _reject(sample, "too_long", f"{length} tokens, at most {self._max_length}")
+        whole_turns = [end for end in chat.turn_ends if end <= self._max_length]
+        cut = whole_turns[-1] if whole_turns else self._max_length
+        if not (labels[1:cut] != IGNORED).any():
+            detail = f"the prompt alone fills data.max_length, {self._max_length} tokens"
+            return _reject(sample, "no_labels", detail)
+        return [
+            self._example(sample, chat, labels, cut, num_truncated=length - cut, lost_end=not whole_turns)
+        ]
+
+    def _example(
+        self,
+        sample: Sample,
+        chat: EncodedChat,
+        labels: np.ndarray[Any, Any],
+        length: int,
+        *,
+        num_truncated: int,
+        lost_end: bool,
+    ) -> Example:
+        return Example(
+            input_ids=np.asarray(chat.input_ids[:length], dtype=np.int32),
+            labels=labels[:length],
+            source=sample.source,
+            row=sample.row,
+            num_truncated=num_truncated,
+            lost_end=lost_end,
+            num_escaped=chat.num_escaped,
+        )
 
 
 class TextEncoder:
     """Encodes raw text into blocks; each document ends with the end token and loses no token.
 
+    Special tokens in the text are plain characters; the tokenizer's begin token, if it has one, begins
+    each document.
+
     Args:
         tokenizer: Of the base.
         max_length: Longest block in tokens.
+
+    Raises:
+        DataError: The tokenizer has no end token, or a block would have nothing to predict.
     """
 
     def __init__(self, tokenizer: Any, *, max_length: int) -> None:
         if tokenizer.eos_token_id is None:
             raise DataError("the tokenizer has no end token, so documents could not be told apart")
-        self._tokenizer = tokenizer
+        if max_length < 3:
+            raise DataError(
+                "a block of one token has nothing to predict, and not every text divides into blocks of two",
+                where="data.max_length",
+                cure="set it to 3 or more",
+            )
+        self._pieces = PieceTokenizer(tokenizer, SpecialText(tokenizer.all_special_tokens))
+        self._end = int(tokenizer.eos_token_id)
         self._max_length = max_length
 
     def __call__(self, sample: Sample) -> list[Example] | Rejection:
         """Encode one document."""
         if sample.text is None:
-            return _reject(
-                sample, "not_text", "objective pretraining needs raw text, this row is a conversation"
-            )
-        ids = [*self._tokenizer(sample.text)["input_ids"]]
-        if not ids or ids[-1] != self._tokenizer.eos_token_id:
-            ids.append(self._tokenizer.eos_token_id)
-        blocks = [ids[i : i + self._max_length] for i in range(0, len(ids), self._max_length)]
-        if len(blocks) > 1 and len(blocks[-1]) == 1:
-            # A block of one token has nothing to predict; it takes a neighbour from the block before.
-            blocks[-1].insert(0, blocks[-2].pop())
+            detail = "objective pretraining needs raw text, this row is a conversation"
+            return _reject(sample, "not_text", detail)
+        ids = self._pieces.plain_ids(sample.text, add_special_tokens=True)
+        if not ids or ids[-1] != self._end:
+            ids.append(self._end)
         if len(ids) < 2:
             return _reject(sample, "no_labels", "the document has no token")
+        blocks = [ids[i : i + self._max_length] for i in range(0, len(ids), self._max_length)]
+        if len(blocks[-1]) == 1:
+            # A block of one token has nothing to predict; it takes a neighbour from the block before.
+            blocks[-1].insert(0, blocks[-2].pop())
         arrays = [np.asarray(block, dtype=np.int32) for block in blocks]
         return [Example(array, array.copy(), sample.source, sample.row) for array in arrays]

@@ -24,6 +24,7 @@ class Example:
         row: Row number in that file, from 1.
         num_truncated: Tokens cut off to fit ``max_length``.
         lost_end: Whether an answer was cut before its end token.
+        num_escaped: Special tokens that stood in the content and were encoded as plain characters.
     """
 
     input_ids: NDArray[np.int32]
@@ -32,6 +33,7 @@ class Example:
     row: int
     num_truncated: int = 0
     lost_end: bool = False
+    num_escaped: int = 0
 
     @property
     def num_supervised(self) -> int:
@@ -61,3 +63,8 @@ class Rejection:
     reason: str
     detail: str
     raw: Any = field(default=None, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Where the row stands, for messages."""
+        return f"{self.source}, row {self.row}"

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from luthier.core import hashing
 from luthier.core.artifact import Artifact
+from luthier.core.errors import DataError
 from luthier.core.events import EventLog
 from luthier.core.files import atomic_folder, write_json
-from luthier.core.hashing import hash_file
-from luthier.data.budget import check_rows_left, label_budget
+from luthier.data.budget import SplitBudget, check_rows_left, label_budget, notices
 from luthier.data.dedup import ExactDuplicates
 from luthier.data.encode import Encoder
 from luthier.data.example import Example, Rejection
+from luthier.data.read import read_source, source_hash
 from luthier.data.sample import Sample
-from luthier.data.schemas import RowError, convert, detect_schema
-from luthier.data.sources import read_rows
 from luthier.data.split import split_rows
 from luthier.data.store import StoredExamples, write_examples
 from luthier.recipe.schema import CleanSection, EvalSection, Source
 
-_DETECTED_ROWS = 100
+__all__ = ["DatasetVersion", "Split", "prepare", "read_examples", "read_samples", "source_hash"]
+
 Split = Literal["train", "eval"]
+_PROGRESS_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,16 @@ class DatasetVersion(Artifact):
     """Encoded rows, ready to be trained and evaluated.
 
     Args:
-        num_train: Rows to train.
-        num_eval: Rows held out.
+        num_train: Examples to train: conversations, or blocks of raw text.
+        num_eval: Examples held out.
         num_rejected: Rows left out.
-        num_tokens: Tokens of the training rows.
+        num_tokens: Tokens of the training examples.
         num_supervised: Those that carry loss.
-        max_tokens: Longest row.
+        max_tokens: Longest example.
         template_hash: Of the chat template; empty for raw text.
         tokenizer_hash: Of vocabulary and special tokens.
         content_hash: Of the encoded rows.
+        notices: What a user should read before training.
     """
 
     stage: ClassVar[str] = "data"
@@ -56,74 +58,24 @@ class DatasetVersion(Artifact):
     template_hash: str
     tokenizer_hash: str
     content_hash: str
+    notices: tuple[str, ...] = ()
 
-
-def source_hash(sources: Sequence[Source], recipe_folder: Path) -> str:
-    """Return one hash over the files and how the recipe reads them."""
-    return hashing.fingerprint(
-        [(s.model_dump(by_alias=True), hash_file(recipe_folder / s.path)) for s in sources]
-    )
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notices", tuple(self.notices))  # a list, when read from JSON
 
 
 @dataclass
-class _Rows:
-    """What reading gathers: samples in order, and rows that are none."""
+class _Side:
+    """The rows of one side, training or evaluation, on their way through the stage."""
 
-    samples: list[Sample]
-    rejections: list[Rejection]
+    where: str
+    samples: list[Sample] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
     num_read: int = 0
 
-
-def read_source(
-    source: Source, recipe_folder: Path, *, group_by: str | None = None
-) -> Iterator[Sample | Rejection]:
-    """Yield the samples of a source, and a rejection for each row that is none.
-
-    Raises:
-        DataError: The file cannot be read, or its schema cannot be told.
-    """
-    path = recipe_folder / source.path
-    rows = read_rows(path)
-    if source.limit:
-        rows = islice(rows, source.limit)
-    first = [(n, _renamed(row, source.columns)) for n, row in islice(rows, _DETECTED_ROWS)]
-    schema = source.schema_ or detect_schema(first, source.path)
-    for number, row in chain(first, ((n, _renamed(row, source.columns)) for n, row in rows)):
-        try:
-            group = _group(row, group_by)
-            yield convert(row, schema, source=source.path, number=number, group=group)
-        except RowError as error:
-            yield Rejection(source.path, number, error.reason, error.detail, raw=row)
-
-
-def _renamed(row: Any, columns: Mapping[str, str]) -> Any:
-    if not columns or not isinstance(row, dict):
-        return row
-    actual = set(columns.values())
-    return {
-        **{k: v for k, v in row.items() if k not in actual},
-        **{k: row[v] for k, v in columns.items() if v in row},
-    }
-
-
-def _group(row: Any, field_name: str | None) -> str | None:
-    if field_name is None or not isinstance(row, dict):
-        return None
-    if row.get(field_name) is None:
-        raise RowError("no_group", f"field {field_name}, which data.eval.group_by names, is missing")
-    return str(row[field_name])
-
-
-def _read(sources: Sequence[Source], recipe_folder: Path, group_by: str | None) -> _Rows:
-    rows = _Rows([], [])
-    for source in sources:
-        for entry in read_source(source, recipe_folder, group_by=group_by):
-            rows.num_read += 1
-            if isinstance(entry, Sample):
-                rows.samples.append(entry)
-            else:
-                rows.rejections.append(entry)
-    return rows
+    def reject(self, sample: Sample, reason: str, detail: str) -> None:
+        """Leave a row out."""
+        self.rejections.append(Rejection(sample.source, sample.row, reason, detail, raw=asdict(sample)))
 
 
 def prepare(
@@ -156,111 +108,145 @@ def prepare(
     Raises:
         DataError: A file cannot be read, or too little of it can be used.
     """
-    read = _read(sources, recipe_folder, evaluation.group_by)
-    held = _read(evaluation.sources, recipe_folder, None)
-    rejections = [*held.rejections, *read.rejections]
-    samples: dict[str, list[Sample]] = {"eval": held.samples, "train": read.samples}
+    train = _read(sources, recipe_folder, evaluation.group_by)
+    held_out = _read(evaluation.sources, recipe_folder, None)
     if clean.deduplicate == "exact":
-        samples = _without_duplicates(samples, rejections)
-    where = ", ".join(source.path for source in sources)
-    if evaluation.split is not None and samples["train"]:
-        is_held_out = split_rows(samples["train"], evaluation.split, seed)
-        samples["eval"] = [s for s, out in zip(samples["train"], is_held_out, strict=True) if out]
-        samples["train"] = [s for s, out in zip(samples["train"], is_held_out, strict=True) if not out]
-    encoded = {name: _encode(rows, encoder, rejections, events) for name, rows in samples.items()}
-    check_rows_left(read.num_read, len(encoded["train"]), rejections, where)
-    if (evaluation.split or evaluation.sources) and not encoded["eval"]:
-        check_rows_left(held.num_read, 0, rejections, "data.eval")
-    return _write(encoded, rejections, folder, fingerprint, hashes)
-
-
-def _without_duplicates(
-    samples: dict[str, list[Sample]], rejections: list[Rejection]
-) -> dict[str, list[Sample]]:
-    """Drop repeated rows; a training row that is also held out is dropped from training."""
-    held_out = ExactDuplicates()
-    kept: dict[str, list[Sample]] = {"eval": [], "train": []}
-    for sample in samples["eval"]:
-        if place := held_out.first_place(sample):
-            rejections.append(_duplicate(sample, "duplicate", place))
-        else:
-            kept["eval"].append(sample)
-    trained = ExactDuplicates()
-    for sample in samples["train"]:
-        if place := held_out.place_of(sample):
-            rejections.append(_duplicate(sample, "in_evaluation_set", place))
-        elif place := trained.first_place(sample):
-            rejections.append(_duplicate(sample, "duplicate", place))
-        else:
-            kept["train"].append(sample)
-    return kept
-
-
-def _duplicate(sample: Sample, reason: str, place: str) -> Rejection:
-    return Rejection(sample.source, sample.row, reason, f"equal to {place}", raw=_raw(sample))
-
-
-def _raw(sample: Sample) -> Any:
-    if sample.text is not None:
-        return {"text": sample.text}
-    return {"messages": [{"role": m.role, "content": m.content} for m in sample.messages]}
-
-
-def _encode(
-    samples: Sequence[Sample], encoder: Encoder, rejections: list[Rejection], events: EventLog
-) -> list[tuple[Example, Sample]]:
-    encoded = []
-    for number, sample in enumerate(samples, start=1):
-        result = encoder(sample)
-        if isinstance(result, Rejection):
-            raw = _raw(sample)
-            rejections.append(Rejection(result.source, result.row, result.reason, result.detail, raw=raw))
-        else:
-            encoded.extend((example, sample) for example in result)
-        if number % 500 == 0 or number == len(samples):
-            events.emit("progress", stage="data", done=number, total=len(samples))
-    return encoded
-
-
-def _write(
-    encoded: dict[str, list[tuple[Example, Sample]]],
-    rejections: Sequence[Rejection],
-    folder: Path,
-    digest: str,
-    hashes: Mapping[str, str],
-) -> DatasetVersion:
-    examples = {name: [example for example, _ in rows] for name, rows in encoded.items()}
+        _drop_duplicates(held_out)
+        _drop_duplicates(train)
+    _drop_held_out(train, held_out)
+    check_rows_left(train.num_read, len(train.samples), train.rejections, train.where)
+    sides = {"train": train, "eval": held_out}
+    if evaluation.split is not None:
+        is_held_out = split_rows(train.samples, evaluation.split, seed)
+        held_out = _Side(train.where, [s for s, out in zip(train.samples, is_held_out, strict=True) if out])
+        kept = [s for s, out in zip(train.samples, is_held_out, strict=True) if not out]
+        sides = {"train": replace(train, samples=kept), "eval": held_out}
     with atomic_folder(folder) as partial:
-        for name, rows in encoded.items():
-            write_examples(partial / f"{name}.parquet", rows)
-        with (partial / "rejected.jsonl").open("w", encoding="utf-8") as file:
-            for rejection in rejections:
-                line = {
-                    name: getattr(rejection, name) for name in ("source", "row", "reason", "detail", "raw")
-                }
-                file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-        write_json(partial / "label_budget.json", label_budget(examples, rejections))
-    train = examples["train"]
-    content = [
-        (row.input_ids.tolist(), row.labels.tolist()) for name in ("train", "eval") for row in examples[name]
-    ]
+        writing = _Writing(encoder, events, sum(len(side.samples) for side in sides.values()))
+        for name, side in sides.items():
+            write_examples(partial / f"{name}.parquet", writing.rows(name, side))
+        _check_kept(sides, writing.budgets, evaluation)
+        rejections = list(chain.from_iterable(side.rejections for side in sides.values()))
+        _write_rejections(partial / "rejected.jsonl", rejections)
+        write_json(partial / "label_budget.json", label_budget(writing.budgets, rejections))
+    budgets = writing.budgets
     return DatasetVersion(
         folder=folder,
-        fingerprint=digest,
-        num_train=len(train),
-        num_eval=len(examples["eval"]),
+        fingerprint=fingerprint,
+        num_train=budgets["train"].examples,
+        num_eval=budgets["eval"].examples,
         num_rejected=len(rejections),
-        num_tokens=sum(len(row.input_ids) for row in train),
-        num_supervised=sum(row.num_supervised for row in train),
-        max_tokens=max(len(row.input_ids) for rows in examples.values() for row in rows),
+        num_tokens=budgets["train"].tokens,
+        num_supervised=budgets["train"].supervised_tokens,
+        max_tokens=max(budget.longest_tokens for budget in budgets.values()),
         template_hash=hashes["template_hash"],
         tokenizer_hash=hashes["tokenizer_hash"],
-        content_hash=hashing.fingerprint(content),
+        content_hash=writing.digest.hexdigest(),
+        notices=notices(budgets, rejections),
     ).save()
 
 
+def _read(sources: Sequence[Source], recipe_folder: Path, group_by: str | None) -> _Side:
+    side = _Side(", ".join(source.path for source in sources))
+    for source in sources:
+        for entry in read_source(source, recipe_folder, group_by=group_by):
+            side.num_read += 1
+            if isinstance(entry, Sample):
+                side.samples.append(entry)
+            else:
+                side.rejections.append(entry)
+    return side
+
+
+def _drop_duplicates(side: _Side) -> None:
+    """Keep the first of equal rows."""
+    seen = ExactDuplicates()
+    kept = []
+    for sample in side.samples:
+        if place := seen.first_place(sample):
+            side.reject(sample, "duplicate", f"equal to {place}")
+        else:
+            kept.append(sample)
+    side.samples = kept
+
+
+def _drop_held_out(train: _Side, held_out: _Side) -> None:
+    """Drop training rows that are held out: no row of an evaluation source is trained."""
+    seen = ExactDuplicates()
+    for sample in held_out.samples:
+        seen.first_place(sample)
+    kept = []
+    for sample in train.samples:
+        if place := seen.place_of(sample):
+            train.reject(sample, "in_evaluation_set", f"equal to {place}")
+        else:
+            kept.append(sample)
+    train.samples = kept
+
+
+class _Writing:
+    """Encodes rows one by one on their way to the file, and counts and hashes what passes."""
+
+    def __init__(self, encoder: Encoder, events: EventLog, total: int) -> None:
+        self._encoder = encoder
+        self._events = events
+        self._total = total
+        self._done = 0
+        self.budgets: dict[str, SplitBudget] = {}
+        self.digest = hashlib.sha256()
+
+    def rows(self, name: str, side: _Side) -> Iterator[tuple[Sample, list[Example]]]:
+        """Yield the rows of a side that can be encoded."""
+        budget = self.budgets[name] = SplitBudget()
+        self.digest.update(f"{name}\n".encode())
+        for sample in side.samples:
+            result = self._encoder(sample)
+            self._done += 1
+            if self._done % _PROGRESS_ROWS == 0 or self._done == self._total:
+                self._events.emit("progress", stage="data", done=self._done, total=self._total)
+            if isinstance(result, Rejection):
+                side.reject(sample, result.reason, result.detail)
+                continue
+            budget.add(result)
+            for example in result:
+                self.digest.update(f"{len(example.input_ids)}\n".encode())
+                self.digest.update(example.input_ids.tobytes())
+                self.digest.update(example.labels.tobytes())
+            yield sample, result
+
+
+def _check_kept(
+    sides: Mapping[str, _Side], budgets: Mapping[str, SplitBudget], evaluation: EvalSection
+) -> None:
+    """Refuse data of which too little was left by the encoder."""
+    train, held_out = sides["train"], sides["eval"]
+    if evaluation.split is None:
+        check_rows_left(train.num_read, budgets["train"].rows, train.rejections, train.where)
+        if evaluation.sources:
+            check_rows_left(held_out.num_read, budgets["eval"].rows, held_out.rejections, held_out.where)
+        return
+    both = [*train.rejections, *held_out.rejections]
+    check_rows_left(train.num_read, budgets["train"].rows, both, train.where)
+    if not budgets["eval"].rows:
+        detail = held_out.rejections[0].detail
+        raise DataError(
+            f"none of the {len(held_out.samples)} rows chosen to be held out can be encoded: {detail}",
+            where="data.eval.split",
+            cure="raise the share, or data.max_length",
+        )
+
+
+def _write_rejections(path: Path, rejections: Sequence[Rejection]) -> None:
+    with path.open("w", encoding="utf-8", errors="surrogatepass") as file:
+        for rejection in rejections:
+            line: dict[str, Any] = {
+                name: getattr(rejection, name) for name in ("source", "row", "reason", "detail", "raw")
+            }
+            file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+
+
 def read_examples(dataset: DatasetVersion, split: Split) -> StoredExamples:
-    """Return the encoded rows of a split."""
+    """Return the encoded rows of a split; each is made when it is asked for."""
     return StoredExamples(dataset.folder / f"{split}.parquet")
 
 

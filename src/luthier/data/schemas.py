@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from luthier.core.errors import DataError
 from luthier.data.sample import ROLES, Message, Sample
+from luthier.data.sources import SURPLUS
 
-_FIELDS = {
-    "sharegpt": {"conversations"},
-    "messages": {"messages"},
-    "alpaca": {"instruction", "output"},
-    "prompt_completion": {"prompt", "completion"},
-    "text": {"text"},
+FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "sharegpt": (("conversations",), ("system", "tools")),
+    "messages": (("messages",), ("tools",)),
+    "alpaca": (("instruction", "output"), ("input", "system", "history")),
+    "prompt_completion": (("prompt", "completion"), ("tools",)),
+    "text": (("text",), ()),
 }
-"""The fields that make a schema, in the order they are looked for."""
+"""The fields that make a schema and those that it may have besides, in the order schemas are looked for."""
 
 _SHAREGPT_ROLES = {
     "human": "user",
@@ -44,7 +46,7 @@ def schema_of(row: Any) -> str | None:
     """Return the schema that a row's fields make, or None."""
     if not isinstance(row, Mapping):
         return None
-    return next((name for name, fields in _FIELDS.items() if fields <= row.keys()), None)
+    return next((name for name, (needed, _) in FIELDS.items() if row.keys() >= set(needed)), None)
 
 
 def detect_schema(rows: Sequence[tuple[int, Any]], where: str) -> str:
@@ -60,7 +62,7 @@ def detect_schema(rows: Sequence[tuple[int, Any]], where: str) -> str:
     if not found:
         first = rows[0][1]
         fields = ", ".join(map(str, first)) if isinstance(first, Mapping) else f"a {type(first).__name__}"
-        known = "; ".join(f"{name}: {' + '.join(sorted(fields))}" for name, fields in _FIELDS.items())
+        known = "; ".join(f"{name}: {' + '.join(needed)}" for name, (needed, _) in FIELDS.items())
         raise DataError(
             f"no known schema: the first row has {fields or 'no fields'}",
             where=where,
@@ -72,6 +74,26 @@ def detect_schema(rows: Sequence[tuple[int, Any]], where: str) -> str:
     return next(iter(found))
 
 
+def refuse_preferences(rows: Sequence[tuple[int, Any]], where: str) -> None:
+    """Refuse rows that rate answers: trained as they stand, the bad answers would be learnt too.
+
+    Raises:
+        DataError: A row has chosen and rejected answers, or an answer with a verdict.
+    """
+    for number, row in rows:
+        if not isinstance(row, Mapping):
+            continue
+        pair = {"chosen", "rejected"} <= row.keys()
+        verdict = next((k for k in ("label", "kto_tag") if isinstance(row.get(k), bool)), None)
+        if pair or (verdict and schema_of(row)):
+            what = "chosen and rejected answers" if pair else f"answers with a verdict ({verdict})"
+            raise DataError(
+                f"row {number} has {what}: sft would learn good and bad answers alike",
+                where=where,
+                cure="keep the good answers only; to train on all of them all the same, name the `schema`",
+            )
+
+
 def convert(row: Any, schema: str, *, source: str, number: int, group: str | None = None) -> Sample:
     """Return the sample that a row holds.
 
@@ -80,15 +102,12 @@ def convert(row: Any, schema: str, *, source: str, number: int, group: str | Non
     """
     if not isinstance(row, Mapping):
         raise RowError("not_an_object", f"the row is {_name(row)}, an object was expected")
-    if "(surplus fields)" in row:
-        raise RowError(
-            "surplus_fields", f"the row has {len(row['(surplus fields)'])} fields more than the header"
-        )
-    if missing := _FIELDS[schema] - row.keys():
-        other = schema_of(row)
-        hint = f"; it looks like {other}" if other else ""
-        raise RowError("missing_field", f"field {sorted(missing)[0]} of schema {schema} is missing{hint}")
+    if SURPLUS in row:
+        raise RowError("surplus_fields", f"the row has {len(row[SURPLUS])} fields more than the header")
+    if missing := [name for name in FIELDS[schema][0] if name not in row]:
+        raise RowError("missing_field", f"field {missing[0]} of schema {schema} is missing")
     fields = _CONVERTERS[schema](row)
+    _check_storable(fields, group)
     if "messages" in fields:
         _check_conversation(fields["messages"])
     elif not fields["text"].strip():
@@ -100,7 +119,8 @@ def _alpaca(row: Mapping[str, Any]) -> dict[str, Any]:
     turns = []
     if system := _text(row, "system", optional=True):
         turns.append(Message("system", system))
-    for index, pair in enumerate(row.get("history") or ()):
+    history = row.get("history")
+    for index, pair in enumerate([] if history in (None, "") else _list(row, "history")):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)):
             raise RowError("wrong_type", f"history[{index}] is {_name(pair)}, a pair of strings was expected")
         turns += [Message("user", pair[0]), Message("assistant", pair[1])]
@@ -127,10 +147,7 @@ def _sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _function_call(value: str, place: str) -> Message:
     """Return the assistant turn of a ShareGPT function_call, whose value is JSON: one call or a list."""
-    try:
-        calls = json.loads(value)
-    except json.JSONDecodeError as error:
-        raise RowError("bad_tool_call", f"{place}.value is not JSON: {error.msg}") from error
+    calls = _from_json(value, "bad_tool_call", f"{place}.value is")
     listed = calls if isinstance(calls, list) else [calls]
     return Message("assistant", "", tool_calls=tuple(_call(call, place) for call in listed))
 
@@ -139,12 +156,13 @@ def _call(call: Any, place: str) -> dict[str, Any]:
     call = call.get("function", call) if isinstance(call, Mapping) else call
     if not isinstance(call, Mapping) or not isinstance(call.get("name"), str):
         raise RowError("bad_tool_call", f"{place} holds {_name(call)}, an object with a name was expected")
-    arguments = call.get("arguments", call.get("parameters", {}))
+    arguments = call.get("arguments", call.get("parameters"))
     if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except json.JSONDecodeError as error:
-            raise RowError("bad_tool_call", f"{place}: the arguments are not JSON: {error.msg}") from error
+        arguments = _from_json(arguments, "bad_tool_call", f"{place}: the arguments are")
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, Mapping):
+        raise RowError("bad_tool_call", f"{place}: the arguments are {_name(arguments)}, not an object")
     return {"name": call["name"], "arguments": arguments}
 
 
@@ -159,10 +177,13 @@ def _message(entry: Mapping[str, Any], place: str) -> Message:
     role = "system" if role == "developer" else role
     if role not in ROLES:
         raise RowError("unknown_role", f"{place}.role is {role!r}; known: {', '.join(ROLES)}")
-    weight = entry.get("weight", 1)
+    weight = 1 if entry.get("weight") is None else entry["weight"]
     if weight not in (0, 1):
         raise RowError("wrong_type", f"{place}.weight is {weight!r}, 0 or 1 was expected")
-    calls = tuple(_call(call, f"{place}.tool_calls") for call in entry.get("tool_calls") or ())
+    called = _list(entry, "tool_calls", place=place) if entry.get("tool_calls") is not None else []
+    calls = tuple(_call(call, f"{place}.tool_calls") for call in called)
+    if calls and role != "assistant":
+        raise RowError("wrong_type", f"{place} is a {role} turn with tool_calls: only the assistant calls")
     content = entry.get("content")
     if isinstance(content, list):
         content = "".join(_part(part, place) for part in content)
@@ -184,7 +205,7 @@ def _prompt_completion(row: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(prompt, list) and isinstance(completion, list):
         context = [_message(entry, f"prompt[{index}]") for index, entry in enumerate(prompt)]
         answer = [_message(entry, f"completion[{index}]") for index, entry in enumerate(completion)]
-        unweighted = [Message(m.role, m.content, m.tool_calls, weight=0) for m in context]
+        unweighted = [replace(message, weight=0) for message in context]
         return {"messages": (*unweighted, *answer), "tools": _tools(row)}
     return {
         "messages": (Message("user", _text(row, "prompt")), Message("assistant", _text(row, "completion")))
@@ -208,15 +229,20 @@ def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the tools of a row, given as a list or as JSON text."""
     tools = row.get("tools")
     if isinstance(tools, str):
-        try:
-            tools = json.loads(tools) if tools.strip() else None
-        except json.JSONDecodeError as error:
-            raise RowError("bad_tools", f"tools is not JSON: {error.msg}") from error
+        tools = _from_json(tools, "bad_tools", "tools is") if tools.strip() else None
     if tools is None:
         return ()
     if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
         raise RowError("bad_tools", f"tools is {_name(tools)}, a list of objects was expected")
     return tuple(tools)
+
+
+def _from_json(text: str, reason: str, subject: str) -> Any:
+    """Return the value of JSON text in a field."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        raise RowError(reason, f"{subject} not JSON: {error}") from error
 
 
 def _check_conversation(turns: Sequence[Message]) -> None:
@@ -235,6 +261,19 @@ def _check_conversation(turns: Sequence[Message]) -> None:
             raise RowError("empty_answer", f"turn {index + 1} is an assistant turn that says nothing")
 
 
+def _check_storable(fields: Mapping[str, Any], group: str | None) -> None:
+    """Refuse half a surrogate pair (a cut-off escape in JSON) and values of Parquet that JSON has no form for."""
+    parts = [group, fields.get("text"), list(fields.get("tools", ()))]
+    for message in fields.get("messages", ()):
+        parts += [message.content, list(message.tool_calls)]
+    try:
+        json.dumps(parts, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RowError("broken_unicode", "the text holds half of a surrogate pair") from error
+    except TypeError as error:
+        raise RowError("wrong_type", f"a tool or its call holds what JSON cannot: {error}") from error
+
+
 def _text(row: Mapping[str, Any], key: str, *, optional: bool = False, place: str = "") -> str:
     label = f"{place}.{key}" if place else key
     if not isinstance(row, Mapping):
@@ -249,10 +288,11 @@ def _text(row: Mapping[str, Any], key: str, *, optional: bool = False, place: st
     return value
 
 
-def _list(row: Mapping[str, Any], key: str) -> list[Any]:
+def _list(row: Mapping[str, Any], key: str, *, place: str = "") -> list[Any]:
     value = row.get(key)
     if not isinstance(value, list):
-        raise RowError("wrong_type", f"{key} is {_name(value)}, a list was expected")
+        label = f"{place}.{key}" if place else key
+        raise RowError("wrong_type", f"{label} is {_name(value)}, a list was expected")
     return value
 
 

@@ -6,67 +6,77 @@ import codecs
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from luthier.core.errors import DataError
 
 Row = tuple[int, Any]
-"""Row number from 1, and the row: a dict, or whatever else stood there."""
+"""Row number from 1 (in JSONL the line number), and the row: a dict, or whatever else stood there."""
+
+SURPLUS = "(surplus fields)"
+"""Key of the fields that a table's row has beyond its header."""
 
 csv.field_size_limit(1 << 30)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file, in order.
+    """Yield the rows of a file, in order; JSONL, tables and Parquet are read as they are consumed.
+
+    A ``.txt`` file holds one document per block of lines; blank lines divide them.
 
     Raises:
         DataError: The file is missing, empty, of no known kind, not UTF-8, or broken at a line.
     """
     if not path.is_file():
-        raise DataError("there is no such file", where=str(path))
+        kind = "is a folder" if path.is_dir() else "there is no such file"
+        raise DataError(kind, where=str(path), cure="name a file; paths start at the recipe's folder")
     if path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path), cure="check what wrote it")
     suffixes = [s.lower() for s in path.suffixes]
-    kind = (
-        suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
-    )
-    if kind not in _READERS:
-        raise DataError(
-            f"files of kind {kind!r} are not read", where=str(path), cure=f"known: {', '.join(_READERS)}"
-        )
+    is_packed = suffixes[-1:] == [".gz"]
+    kind = next(iter((suffixes[:-1] if is_packed else suffixes)[-1:]), "")
+    if kind not in _READERS or (is_packed and kind == ".parquet"):
+        known = f"{', '.join(_READERS)}, and .gz of all but Parquet"
+        name = "".join(suffixes[-2:]) if is_packed else kind
+        raise DataError(f"files of kind {name!r} are not read", where=str(path), cure=f"known: {known}")
     is_empty = True
     for row in _READERS[kind](path):
         is_empty = False
         yield row
     if is_empty:
-        raise DataError("the file holds no rows", where=str(path))
+        raise DataError("the file holds no rows", where=str(path), cure="check what wrote it")
 
 
 def _lines(path: Path) -> Iterator[str]:
     """Yield lines decoded as UTF-8 (a byte-order mark is dropped); the first byte that is not is named."""
-    with _open_binary(path) as file:
-        for number, line in enumerate(file, start=1):
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            try:
-                yield line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise _not_utf8(path, number, error) from error
+    try:
+        with _open_binary(path) as file:
+            for number, line in enumerate(file, start=1):
+                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                try:
+                    yield text.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise _not_utf8(path, number, line, error) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"the compressed file is damaged: {error}", where=str(path)) from error
 
 
-def _not_utf8(path: Path, line: int, error: UnicodeDecodeError) -> DataError:
-    return DataError(
-        f"byte {error.object[error.start]:#04x} at position {error.start} of line {line} is not UTF-8",
-        where=str(path),
-        cure="convert the file: iconv -f GB18030 -t UTF-8 (Chinese) or -f WINDOWS-1252 (Western)",
+def _not_utf8(path: Path, number: int, line: bytes, error: UnicodeDecodeError) -> DataError:
+    cure = "convert the file: iconv -f GB18030 -t UTF-8 (Chinese) or -f WINDOWS-1252 (Western)"
+    if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        cure = "the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
+    problem = (
+        f"byte {error.object[error.start]:#04x} at position {error.start + 1} of line {number} is not UTF-8"
     )
+    return DataError(problem, where=str(path), cure=cure)
 
 
 def _open_binary(path: Path) -> IO[bytes]:
     if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rb")
+        return cast(IO[bytes], gzip.open(path, "rb"))
     return path.open("rb")
 
 
@@ -75,17 +85,18 @@ def _read_json(path: Path) -> Iterator[Row]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        cure = "name it .jsonl" if error.msg == "Extra data" else None
-        raise DataError(
-            f"not valid JSON at line {error.lineno}: {error.msg}", where=str(path), cure=cure
-        ) from error
-    if isinstance(value, dict):
-        lists = {key: entry for key, entry in value.items() if isinstance(entry, list)}
-        if len(lists) != 1:
-            raise DataError("holds an object, a list of rows was expected", where=str(path))
-        value = next(iter(lists.values()))
+        cure = "one object per line: name the file .jsonl" if error.msg == "Extra data" else "mend that line"
+        problem = f"line {error.lineno} is not valid JSON: {error.msg} at character {error.colno}"
+        raise DataError(problem, where=str(path), cure=cure) from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"its JSON cannot be read: {_limit(error)}", where=str(path)) from error
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        value = value["data"]
     if not isinstance(value, list):
-        raise DataError(f"holds a {type(value).__name__}, a list of rows was expected", where=str(path))
+        keys = f" with the fields {', '.join(list(value)[:8])}" if isinstance(value, dict) else ""
+        what = "an object" if isinstance(value, dict) else f"a {type(value).__name__}"
+        problem = f'holds {what}{keys}; a list of rows, or {{"data": [...]}}, was expected'
+        raise DataError(problem, where=str(path))
     yield from enumerate(value, start=1)
 
 
@@ -95,26 +106,37 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
             continue
         try:
             yield number, json.loads(line)
-        except json.JSONDecodeError as error:
+        except (RecursionError, ValueError) as error:
+            what = (
+                f"{error.msg} at character {error.pos + 1}"
+                if isinstance(error, json.JSONDecodeError)
+                else _limit(error)
+            )
             raise DataError(
-                f"line {number} is not valid JSON: {error.msg} at character {error.pos + 1}",
+                f"line {number} is not valid JSON: {what}",
                 where=str(path),
                 cure="one JSON object per line; mend or delete the line",
             ) from error
 
 
+def _limit(error: RecursionError | ValueError) -> str:
+    """Return which limit of Python's JSON reader a text exceeds."""
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
+
+
 def _read_table(delimiter: str) -> Callable[[Path], Iterator[Row]]:
     def read(path: Path) -> Iterator[Row]:
-        reader = csv.DictReader(_lines(path), delimiter=delimiter, strict=True)
+        reader = csv.DictReader(_lines(path), delimiter=delimiter, restkey=SURPLUS, strict=True)
         number = 0
         try:
+            header = reader.fieldnames or []
+            if twice := {name for name in header if header.count(name) > 1}:
+                raise DataError(f"the header names {sorted(twice)[0]!r} twice", where=str(path))
             for number, row in enumerate(reader, start=1):
-                surplus = row.pop(None, None)  # type: ignore[call-overload]
-                if surplus is not None:
-                    row["(surplus fields)"] = surplus
                 yield number, dict(row)
         except csv.Error as error:
-            raise DataError(f"row {number + 1} is broken: {error}", where=str(path)) from error
+            problem = f"row {number + 1} (line {reader.line_num}) is broken: {error}"
+            raise DataError(problem, where=str(path), cure="check its quotes") from error
 
     return read
 
@@ -130,7 +152,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             for row in batch.to_pylist():
                 number += 1
                 yield number, row
-    except (pyarrow.ArrowInvalid, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"not a readable Parquet file: {error}", where=str(path)) from error
 
 

@@ -16,7 +16,7 @@ def split_rows(samples: Sequence[Sample], share: float, seed: int) -> list[bool]
 
     Args:
         samples: All rows.
-        share: Share to hold out, by rows; at least one cluster is held out and one is kept.
+        share: Share to hold out, by rows; rows that belong together are at least one, never all.
         seed: Changes the choice; the order of the rows does not.
 
     Returns:
@@ -32,22 +32,20 @@ def split_rows(samples: Sequence[Sample], share: float, seed: int) -> list[bool]
             where="data.eval.split",
             cure="hold out rows of their own with data.eval.sources",
         )
-    wanted = max(1, round(share * len(samples)))
+    wanted = min(max(1, round(share * len(samples))), len(samples) - 1)
     # A cluster's place in the draw follows from its content, so that new rows do not move old ones.
-    drawn = sorted(
-        clusters, key=lambda rows: fingerprint(seed, min(content_hash(samples[r]).hex() for r in rows))
-    )
-    is_held_out = [False] * len(samples)
-    count = 0
-    for rows in drawn[:-1]:
-        if count >= wanted:
-            break
-        if count and count + len(rows) > wanted * 1.5:
-            continue  # too large for what is still wanted; a smaller one fits better
-        for row in rows:
-            is_held_out[row] = True
-        count += len(rows)
-    return is_held_out
+    drawn = sorted(clusters, key=lambda rows: _draw(seed, samples, rows))
+    chosen: list[int] = []
+    for rows in drawn:
+        # One that is too large for what is still wanted is left out; a later, smaller one fits better.
+        if len(chosen) < wanted and len(chosen) + len(rows) <= min(wanted * 1.5, len(samples) - 1):
+            chosen += rows
+    held_out = set(chosen or sorted(drawn, key=len)[0])
+    return [row in held_out for row in range(len(samples))]
+
+
+def _draw(seed: int, samples: Sequence[Sample], rows: Sequence[int]) -> str:
+    return fingerprint(seed, min(content_hash(samples[row]).hex() for row in rows))
 
 
 def _clusters(samples: Sequence[Sample]) -> list[list[int]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,6 +16,8 @@ import pyarrow.parquet
 from luthier.data.example import Example
 from luthier.data.sample import Message, Sample
 
+_TOKENS = ("input_ids", "labels")
+_FACTS = ("source", "row", "num_truncated", "lost_end", "num_escaped")
 _SCHEMA = pyarrow.schema(
     [
         ("input_ids", pyarrow.list_(pyarrow.int32())),
@@ -23,26 +26,37 @@ _SCHEMA = pyarrow.schema(
         ("row", pyarrow.int64()),
         ("num_truncated", pyarrow.int64()),
         ("lost_end", pyarrow.bool_()),
+        ("num_escaped", pyarrow.int64()),
         ("sample", pyarrow.string()),
     ]
 )
+_ROWS_AT_ONCE = 2000
 
 
-def write_examples(path: Path, rows: Sequence[tuple[Example, Sample]]) -> None:
-    """Write encoded rows, each with the sample that it came from."""
-    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
-    for example, sample in rows:
-        for name in _SCHEMA.names[:-1]:
-            columns[name].append(getattr(example, name))
-        columns["sample"].append(json.dumps(asdict(sample), ensure_ascii=False))
-    pyarrow.parquet.write_table(pyarrow.table(columns, schema=_SCHEMA), path)
+def write_examples(path: Path, rows: Iterable[tuple[Sample, list[Example]]]) -> None:
+    """Write encoded rows as they come; the first example of a row carries the sample that it came from."""
+    rows = iter(rows)
+    with pyarrow.parquet.ParquetWriter(path, _SCHEMA) as writer:
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
+            for sample, examples in batch:
+                text: str | None = json.dumps(asdict(sample), ensure_ascii=False)
+                for example in examples:
+                    for name in (*_TOKENS, *_FACTS):
+                        columns[name].append(getattr(example, name))
+                    columns["sample"].append(text)
+                    text = None
+            writer.write_table(pyarrow.table(columns, schema=_SCHEMA))
 
 
 class StoredExamples(Sequence[Example]):
     """The rows of a Parquet file; each is made when it is asked for."""
 
     def __init__(self, path: Path) -> None:
-        self._table = pyarrow.parquet.read_table(path, memory_map=True).combine_chunks()
+        self._path = path
+        table = pyarrow.parquet.read_table(path, memory_map=True, columns=[*_TOKENS, *_FACTS])
+        self._table = table.combine_chunks()
+        self._tokens = {name: _flat(self._table[name]) for name in _TOKENS}
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -58,25 +72,28 @@ class StoredExamples(Sequence[Example]):
             raise IndexError(index)
         index %= len(self)
 
-        def tokens(name: str) -> Any:
-            return np.array(self._table[name][index].values, dtype=np.int32)
-
-        def value(name: str) -> Any:
-            return self._table[name][index].as_py()
-
-        return Example(
-            input_ids=tokens("input_ids"),
-            labels=tokens("labels"),
-            source=value("source"),
-            row=value("row"),
-            num_truncated=value("num_truncated"),
-            lost_end=value("lost_end"),
-        )
+        facts = {name: self._table[name][index].as_py() for name in _FACTS}
+        tokens = {
+            name: values[starts[index] : starts[index + 1]].copy()
+            for name, (values, starts) in self._tokens.items()
+        }
+        return Example(**tokens, **facts)
 
     def samples(self) -> Iterator[Sample]:
-        """Yield the sample of each row."""
-        for number in range(len(self)):
-            yield sample_of(json.loads(self._table["sample"][number].as_py()))
+        """Yield the sample of each row, once."""
+        file = pyarrow.parquet.ParquetFile(self._path)
+        for batch in file.iter_batches(columns=["sample"]):
+            for text in batch.column(0).to_pylist():
+                if text is not None:
+                    yield sample_of(json.loads(text))
+
+
+def _flat(column: Any) -> tuple[Any, Any]:
+    """Return all values of a list column and where each row's begin, as arrays over the table's memory."""
+    if not len(column):
+        return np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int32)
+    chunk = column.chunk(0)
+    return chunk.values.to_numpy(), chunk.offsets.to_numpy()
 
 
 def sample_of(fields: dict[str, Any]) -> Sample:

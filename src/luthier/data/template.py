@@ -3,7 +3,7 @@
 The supervised spans come from the rendered text itself: for the assistant turn i, what the template
 renders for the turns before it (with the generation prompt) is the prompt P, and what it renders for
 the turns up to it is Q; the span is what Q has after P. No marks in the template are needed, and a
-template for which this does not hold is refused.
+conversation for which this does not hold is refused with the reason.
 
 The text is cut at the ends of the spans and each piece is tokenized by itself. A prompt therefore has
 the same tokens in training, where the answer follows, and in serving, where it is yet to come.
@@ -11,23 +11,24 @@ the same tokens in training, where the answer follows, and in serving, where it 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from jinja2.exceptions import TemplateError as JinjaError
-
-from luthier.core.errors import TemplateError
 from luthier.core.hashing import fingerprint
 from luthier.data.example import IGNORED
+from luthier.data.pieces import PieceTokenizer
+from luthier.data.render import ConversationError, Renderer, template_text
 from luthier.data.sample import Message
-from luthier.data.tools import as_text, parse_calls
+from luthier.data.spans import Span, find_spans
+from luthier.data.special_text import SpecialText
+from luthier.data.tools import PARSERS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+__all__ = ["ChatTemplate", "ConversationError", "EncodedChat", "LossOn"]
 
 LossOn = Literal["assistant", "last_turn", "all"]
 
@@ -40,21 +41,21 @@ class EncodedChat:
         input_ids: Tokens, T of them.
         labels: The same where they carry loss, `IGNORED` elsewhere.
         turn_ends: For each supervised assistant turn, the index after its last token.
+        num_escaped: Special tokens that stood in the content and became plain characters.
     """
 
     input_ids: list[int]
     labels: list[int]
     turn_ends: list[int]
+    num_escaped: int = 0
 
 
-@dataclass(frozen=True)
-class _Span:
-    """An assistant turn in the rendered text, from its first character to the end of its end token."""
+class _Rendered(NamedTuple):
+    """A rendered conversation and its assistant turns; stand-ins, if any, are still in the text."""
 
-    start: int
-    end: int
-    is_ended: bool
-    message: int
+    text: str
+    spans: list[Span]
+    has_stand_ins: bool
 
 
 class ChatTemplate:
@@ -66,49 +67,65 @@ class ChatTemplate:
         folder: Relative paths start here.
 
     Raises:
-        TemplateError: There is no template, or it cannot be read.
+        TemplateError: There is no template, or it does not render a question.
     """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, template: str | None = None, *, folder: Path | None = None
     ) -> None:
         self.tokenizer: Any = tokenizer
-        self.tokenizer.chat_template = _template_text(tokenizer, template, folder)
-        self._special = sorted(
-            {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
-            | set(tokenizer.all_special_tokens),
-            key=len,
-            reverse=True,
-        )
-        self._joins_pieces = self._tokenizes_pieces_alike()
-        self.knows_tools = self._renders_tools()
-        end = self._end_token()
-        own = tokenizer.eos_token_id
-        self.end_token_id = end
-        self.stop_token_ids: tuple[int, ...] = tuple(sorted({t for t in (end, own) if t is not None}))
+        text, self._choice_notices = template_text(tokenizer, template, folder)
+        self.tokenizer.chat_template = text
+        tokens = {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}
+        tokens |= set(tokenizer.all_special_tokens)
+        self._special = SpecialText(tokens)
+        self._renderer = Renderer(self.tokenizer)
+        self.knows_tools = self._renderer.knows_tools
+        self._pieces = PieceTokenizer(tokenizer, self._special)
+        self.end_token_id: int | None = None
+        self._end_text: str | None = None
+        self._learn_ends()
+        self._parse = self._learn_calls()
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know about this template."""
-        if self.knows_tools:
-            return ()
-        return (
-            "the chat template knows no tools; tool turns are written as <tool_call> text, in serving too",
-        )
+        notices = list(self._choice_notices)
+        if not self.knows_tools:
+            notices.append(
+                "the chat template knows no tools; tool turns are written as <tool_call> text, in serving too"
+            )
+        if self.tokenizer.pad_token_id in self.stop_token_ids:
+            notices.append(
+                f"padding uses the end token {self.tokenizer.pad_token}; it is masked by length, so that the "
+                "end token is still trained"
+            )
+        return tuple(notices)
 
     @property
     def fingerprint(self) -> str:
         """Hash of the template, the special tokens and the tool format."""
-        return fingerprint(self.tokenizer.chat_template, self._special, self.knows_tools, self.stop_token_ids)
+        return fingerprint(
+            self.tokenizer.chat_template, self._special.tokens, self.knows_tools, self.stop_token_ids
+        )
+
+    @property
+    def parses_tool_calls(self) -> bool:
+        """Whether `parse_tool_calls` inverts how this template writes calls."""
+        return self._parse is not None
 
     def prompt_text(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         """Return the text that asks for the next assistant turn."""
-        return self._render(messages, tools, ask=True)
+        rendered = self._rendered(messages, tools, ask=True)
+        return self._special.restore(rendered.text) if rendered.has_stand_ins else rendered.text
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
-        """Return the tokens that ask for the next assistant turn: what serving feeds the model."""
-        text = self.prompt_text(messages, tools)
-        return self._tokenize(text, self._spans(text, messages, tools))[0]
+        """Return the tokens that ask for the next assistant turn: what serving feeds the model.
+
+        Raises:
+            ConversationError: The template cannot render these turns.
+        """
+        return self._tokenize(self._rendered(messages, tools, ask=True))[0]
 
     def encode(
         self,
@@ -119,181 +136,163 @@ class ChatTemplate:
         """Return tokens and labels of a whole conversation.
 
         Raises:
-            TemplateError: The template cannot render it, or its turns cannot be told apart.
+            ConversationError: The template cannot render it, or its turns cannot be told apart.
         """
-        text = self._render(messages, tools, ask=False)
-        spans = self._spans(text, messages, tools)
-        input_ids, pieces = self._tokenize(text, spans)
-        if loss_on == "all":
-            return EncodedChat(input_ids, list(input_ids), [end for _, end in pieces])
-        supervised = [(s, p) for s, p in zip(spans, pieces, strict=True) if messages[s.message].weight]
+        rendered = self._rendered(messages, tools, ask=False)
+        answers = [s for s in rendered.spans if messages[s.message].weight]
         if loss_on == "last_turn":
-            supervised = [pair for pair in supervised if pair[0] is spans[-1]]
+            answers = [s for s in answers if s is rendered.spans[-1]]
+        if loss_on != "all":
+            self._check_answers(rendered, answers)
+        input_ids, places = self._tokenize(rendered, answers if loss_on != "all" else ())
+        count = self._special.count(rendered.text) if rendered.has_stand_ins else 0
+        if loss_on == "all":
+            return EncodedChat(input_ids, list(input_ids), [end for _, end in places.values()], count)
         labels = [IGNORED] * len(input_ids)
-        for _, (start, end) in supervised:
+        for span in answers:
+            start, end = places[span.message]
             labels[start:end] = input_ids[start:end]
-        return EncodedChat(input_ids, labels, [end for _, (_, end) in supervised])
+        return EncodedChat(input_ids, labels, [places[span.message][1] for span in answers], count)
 
     def parse_tool_calls(self, text: str) -> tuple[str, list[dict[str, Any]]]:
-        """Split a generated answer into what is said and the calls it makes."""
-        return parse_calls(text)
+        """Split a generated answer into what is said and the calls it makes: ``name`` and ``arguments``."""
+        return self._parse(text) if self._parse else (text, [])
 
-    def special_text_in(self, text: str) -> str | None:
-        """Return a special token that stands in ``text`` as characters, where it would forge a turn."""
-        return next((token for token in self._special if token and token in text), None)
-
-    def _render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, ask: bool) -> str:
-        for message in messages:
-            if token := self.special_text_in(message.content):
-                raise TemplateError(
-                    f"a {message.role} turn contains the text {token}, which the tokenizer reads as a mark",
-                    cure="remove it from the text: it could forge a turn",
+    def _rendered(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, ask: bool
+    ) -> _Rendered:
+        has_stand_ins = self._special.holds_special(messages, tools)
+        if has_stand_ins:
+            if self._special.holds_stand_in(messages, tools) or not self._pieces.joins_pieces:
+                raise ConversationError(
+                    "special_token_in_content",
+                    "the content holds the characters of a special token, which could forge a turn",
+                    cure="remove them from the text",
                 )
-        turns = list(messages) if self.knows_tools else as_text(messages, tools)
-        try:
-            text: str = self.tokenizer.apply_chat_template(
-                [_as_dict(turn) for turn in turns],
-                tools=[_as_tool(t) for t in tools] if tools and self.knows_tools else None,
-                tokenize=False,
-                add_generation_prompt=ask,
-            )
-        except (JinjaError, TypeError, KeyError, ValueError) as error:
-            raise TemplateError(f"the chat template refuses this conversation: {error}") from error
-        return text
+            messages = [self._special.swap_message(message) for message in messages]
+            tools = [self._special.swap_tool(tool) for tool in tools]
+        text = self._renderer.render(messages, tools, ask=ask)
+        if not ask:
+            _check_nothing_dropped(messages, text)
+        spans = find_spans(self._renderer, text, messages, tools, ask=ask, special=self._special,
+                           end_text=self._end_text)  # fmt: skip
+        return _Rendered(text, spans, has_stand_ins)
 
-    def _spans(
-        self, text: str, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]
-    ) -> list[_Span]:
-        """Return the assistant turns in ``text``, which renders ``messages``."""
-        spans = []
-        for index, message in enumerate(messages):
-            if message.role != "assistant":
-                continue
-            prompt = self._render(messages[:index], tools, ask=True)
-            upto = self._render(messages[: index + 1], tools, ask=False)
-            if not upto.startswith(prompt):
-                raise TemplateError("the template does not begin an answer with its own generation prompt")
-            turn = upto[len(prompt) :].rstrip()
-            if not text.startswith(prompt + turn):
-                raise TemplateError(
-                    "the template renders an earlier answer differently once later turns follow, so no mask is safe",
-                    cure="train with data.chat_template: chatml, or cut the conversations to one answer",
+    def _check_answers(self, rendered: _Rendered, answers: Sequence[Span]) -> None:
+        """Refuse a conversation whose supervised turns cannot be told apart, or teach no end."""
+        for span in answers:
+            if span.fault:
+                raise span.fault
+            if not span.is_ended and self.end_token_id is not None:
+                raise ConversationError(
+                    "turn_without_end",
+                    f"the template writes no end token after turn {span.message + 1}, so its end would not be learnt",
                 )
-            is_ended = any(turn.endswith(token) for token in self._special if token)
-            spans.append(_Span(len(prompt), len(prompt) + len(turn), is_ended, index))
-        return spans
 
-    def _tokenize(self, text: str, spans: Sequence[_Span]) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the tokens of ``text`` and, for each span, its first token and the one after its last."""
-        if not self._joins_pieces:
-            return self._tokenize_whole(text, spans)
+    def _tokenize(
+        self, rendered: _Rendered, checked: Sequence[Span] = ()
+    ) -> tuple[list[int], dict[int, tuple[int, int]]]:
+        """Return the tokens and, by message, the first token of each span and the one after its last.
+
+        Args:
+            rendered: The conversation.
+            checked: Spans whose prompt must have the tokens that serving will feed.
+        """
+        spans = [span for span in rendered.spans if not span.fault]
+        if not self._pieces.joins_pieces:
+            return self._tokenize_whole(rendered.text, spans, checked)
+        tokens = self._pieces.ids_with_stand_ins if rendered.has_stand_ins else self._pieces.ids
         ids: list[int] = []
-        pieces = []
+        places = {}
         position = 0
         for span in spans:
-            ids += self._ids(text[position : span.start])
+            ids += tokens(rendered.text[position : span.start])
             first = len(ids)
-            ids += self._ids(text[span.start : span.end])
-            pieces.append((first, len(ids)))
+            ids += tokens(rendered.text[span.start : span.end])
+            places[span.message] = (first, len(ids))
             position = span.end
-        return ids + self._ids(text[position:]), pieces
+        return ids + tokens(rendered.text[position:]), places
 
-    def _tokenize_whole(self, text: str, spans: Sequence[_Span]) -> tuple[list[int], list[tuple[int, int]]]:
+    def _tokenize_whole(
+        self, text: str, spans: Sequence[Span], checked: Sequence[Span]
+    ) -> tuple[list[int], dict[int, tuple[int, int]]]:
         """For tokenizers that put a space before every piece: one pass, then spans by character offsets."""
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        starts = [start for start, _ in encoded["offset_mapping"]]
-        ends = [end for _, end in encoded["offset_mapping"]]
-        pieces = []
+        encoded = self._pieces.ids_and_offsets(text)
+        if encoded is None:
+            problem = "this tokenizer cannot say which characters a token covers"
+            raise ConversationError("no_offsets", problem, cure="convert it to tokenizer.json")
+        ids, offsets = encoded
+        places = {}
         for span in spans:
-            first = next((i for i, end in enumerate(ends) if end > span.start), len(ends))
-            last = next((i for i, start in enumerate(starts) if start >= span.end), len(starts))
-            if first < len(starts) and starts[first] < span.start:
-                raise TemplateError("a token spans the end of the prompt and the start of the answer")
-            pieces.append((first, last))
-        return list(encoded["input_ids"]), pieces
+            first = next((i for i, (_, end) in enumerate(offsets) if end > span.start), len(ids))
+            last = next((i for i, (start, _) in enumerate(offsets) if start >= span.end), len(ids))
+            places[span.message] = (first, last)
+        for span in checked:
+            if ids[: places[span.message][0]] != self._pieces.ids(text[: span.start]):
+                raise ConversationError(
+                    "prompt_tokens_differ",
+                    f"the tokens before turn {span.message + 1} would be others in serving: a token spans its start",
+                )
+        return ids, places
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+    def _learn_ends(self) -> None:
+        """Find the tokens that end an answer, from what the template writes after one."""
+        question = Message("user", "question")
+        end = self._end_of([question, Message("assistant", "answer")])
+        self.end_token_id = end
+        self._end_text = self._text_of(end)
+        marks = {t for t in self._special.tokens if t in self._renderer.render([question], (), ask=True)}
+        marks |= {
+            t for t in (*self.tokenizer.special_tokens_map.values(), self._end_text) if isinstance(t, str)
+        }
+        self._special = SpecialText(self._special.tokens, marks)
+        self._pieces = PieceTokenizer(self.tokenizer, self._special)
+        call = {"name": "name", "arguments": {}}
+        calling = self._end_of([question, Message("assistant", "", tool_calls=(call,))])
+        known = {end, calling, self.tokenizer.eos_token_id}
+        self.stop_token_ids: tuple[int, ...] = tuple(sorted(t for t in known if t is not None))
 
-    def _tokenizes_pieces_alike(self) -> bool:
-        """Whether tokens of two pieces, joined, decode to the joined text (no space is put before a piece)."""
-        decoded = self.tokenizer.decode(
-            self._ids("one\n") + self._ids("two"), clean_up_tokenization_spaces=False
-        )
-        return bool(decoded == "one\ntwo")
-
-    def _renders_tools(self) -> bool:
-        """Whether the template itself writes tools, calls and results."""
-        self.knows_tools = True
-        call = {"name": "probe_name", "arguments": {"probe_argument": "probe_value"}}
-        turns = [
-            Message("user", "probe question"),
-            Message("assistant", "", tool_calls=(call,)),
-            Message("tool", "probe_result"),
-            Message("assistant", "probe answer"),
-        ]
-        tool = {"name": "probe_tool", "description": "probe_description", "parameters": {"type": "object"}}
+    def _end_of(self, turns: Sequence[Message]) -> int | None:
+        """Return the token that ends the last turn, or None if the template writes none."""
         try:
-            text = self._render(turns, [tool], ask=False)
-        except TemplateError:
-            return False
-        return all(
-            f"probe_{word}" in text for word in ("name", "argument", "value", "result", "tool", "description")
-        )
-
-    def _end_token(self) -> int | None:
-        """Return the token that ends an assistant turn, or None if the template writes none."""
-        turns = [Message("user", "question"), Message("assistant", "answer")]
-        try:
-            text = self._render(turns, (), ask=False)
-            spans = self._spans(text, turns, ())
-        except TemplateError:
+            rendered = self._rendered(turns, (), ask=False)
+            span = rendered.spans[-1]
+            if span.fault or not span.is_ended:
+                return None
+            ids, places = self._tokenize(rendered, [span])
+        except ConversationError:
             return None
-        ids, pieces = self._tokenize(text, spans)
-        return ids[pieces[-1][1] - 1] if spans[-1].is_ended else None
+        return ids[places[span.message][1] - 1]
 
+    def _text_of(self, token_id: int | None) -> str | None:
+        if token_id is None:
+            return None
+        return next(
+            (t for t in self._special.tokens if self.tokenizer.convert_tokens_to_ids(t) == token_id), None
+        )
 
-def _template_text(tokenizer: Any, template: str | None, folder: Path | None) -> str:
-    """Return the Jinja text that is asked for."""
-    if template == "chatml":
-        return resources.files("luthier.data").joinpath("chatml.jinja").read_text(encoding="utf-8")
-    if template is not None:
-        path = (folder or Path.cwd()) / template
+    def _learn_calls(self) -> Any:
+        """Return the parser that inverts how this template writes a call, or None."""
+        call = {"name": "get_time", "arguments": {"zone": "UTC"}}
+        turns = [Message("user", "question"), Message("assistant", "", tool_calls=(call,))]
         try:
-            return path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise TemplateError(
-                f"{path} cannot be read: {error.strerror}",
-                where="data.chat_template",
-                cure="name a file, or chatml",
-            ) from error
-    own = tokenizer.chat_template
-    if isinstance(own, dict):
-        own = own.get("tool_use") or own.get("default")
-    if not own:
-        raise TemplateError("the tokenizer has no chat template", cure="set data.chat_template: chatml")
-    return str(own)
+            rendered = self._rendered(turns, (), ask=False)
+        except ConversationError:
+            return None
+        span = rendered.spans[-1]
+        if span.fault:
+            return None
+        # Servers leave special tokens out of the text that they parse.
+        answer = self._special.without_tokens(rendered.text[span.start : span.end])
+        return next((parse for parse in PARSERS if parse(answer)[1] == [call]), None)
 
 
-def _as_dict(message: Message) -> dict[str, Any]:
-    entry: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        entry["tool_calls"] = [
-            {"type": "function", "function": {"name": c["name"], "arguments": _as_object(c["arguments"])}}
-            for c in message.tool_calls
-        ]
-    return entry
-
-
-def _as_object(arguments: Any) -> Any:
-    """Return arguments as an object where they are JSON text, as templates expect them."""
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        return json.loads(arguments)
-    except json.JSONDecodeError:
-        return arguments
-
-
-def _as_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(tool) if "function" in tool else {"type": "function", "function": dict(tool)}
+def _check_nothing_dropped(messages: Sequence[Message], text: str) -> None:
+    """Refuse to train on a rendering that leaves out what was asked or instructed."""
+    for index, message in enumerate(messages):
+        if message.role in ("system", "user") and message.content.strip() not in text:
+            raise ConversationError(
+                "content_dropped",
+                f"the template leaves out what the {message.role} says in turn {index + 1}",
+                cure="set data.chat_template: chatml",
+            )

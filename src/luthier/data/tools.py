@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from luthier.data.sample import Message
 
-_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+Calls = list[dict[str, Any]]
+
+_BEGIN = re.compile(r"<tool_call>\s*")
+_END = re.compile(r"\s*</tool_call>")
+_MARK = re.compile(r"^\s*(\[TOOL_CALLS\]|<\|python_tag\|>)")
+
+# What Python's reader raises: too deep nesting and too long numbers are no JSONDecodeError.
+_NOT_JSON = (ValueError, RecursionError)
 
 _INSTRUCTIONS = """You may call tools. They are described here in JSON:
 <tools>
@@ -27,8 +34,19 @@ To call one, answer with its name and arguments in JSON:
 
 
 def as_text(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """Return the conversation with tools, calls and results written into plain turns."""
-    turns = [_turn_as_text(message) for message in messages]
+    """Return the conversation with tools, calls and results written into plain turns.
+
+    Results that follow each other stand in one user turn, since many templates refuse two in a row.
+    """
+    turns: list[Message] = []
+    previous = None
+    for message in messages:
+        turn = _turn_as_text(message)
+        if message.role == "tool" == previous:
+            turns[-1] = Message("user", f"{turns[-1].content}\n{turn.content}")
+        else:
+            turns.append(turn)
+        previous = message.role
     if not tools:
         return turns
     listed = "\n".join(json.dumps(dict(tool), ensure_ascii=False) for tool in tools)
@@ -50,25 +68,73 @@ def _turn_as_text(message: Message) -> Message:
 
 def call_json(call: Mapping[str, Any]) -> str:
     """Return a call as one line of JSON."""
-    return json.dumps({"name": call["name"], "arguments": call["arguments"]}, ensure_ascii=False)
+    arguments = as_object(call["arguments"])
+    return json.dumps({"name": call["name"], "arguments": arguments}, ensure_ascii=False)
 
 
-def parse_calls(text: str) -> tuple[str, list[dict[str, Any]]]:
-    """Split an answer into what is said and the calls it makes.
+def as_object(arguments: Any) -> Any:
+    """Return arguments as an object where they are JSON text, as templates expect them."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except _NOT_JSON:
+        return arguments
+
+
+def parse_marked_calls(text: str) -> tuple[str, Calls]:
+    """Split an answer into what is said and the calls between ``<tool_call>`` marks.
 
     A block that is not a call in valid JSON stays in the text.
     """
-    calls: list[dict[str, Any]] = []
+    calls: Calls = []
+    said = []
+    position = 0
+    while begin := _BEGIN.search(text, position):
+        said.append(text[position : begin.start()])
+        found, end = _marked_call(text, begin.end())
+        if found is None:
+            said.append(text[begin.start() : end])
+        else:
+            calls.append(found)
+        position = end
+    said.append(text[position:])
+    return ("".join(said).strip() if calls else text), calls
 
-    def take(match: re.Match[str]) -> str:
-        try:
-            call = json.loads(match.group(1))
-        except json.JSONDecodeError:
-            return match.group(0)
-        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-            return match.group(0)
-        calls.append({"name": call["name"], "arguments": call.get("arguments", {})})
-        return ""
 
-    rest = _CALL.sub(take, text)
-    return (rest.strip() if calls else text), calls
+def _marked_call(text: str, start: int) -> tuple[dict[str, Any] | None, int]:
+    """Return the call whose JSON begins at ``start`` and where its block ends; None: not a call."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, start)
+    except _NOT_JSON:
+        return None, start
+    close = _END.match(text, end)
+    if close is None or not isinstance(value, dict):
+        return None, start
+    return _call_of({"arguments": {}, **value}), close.end()
+
+
+def parse_json_calls(text: str) -> tuple[str, Calls]:
+    """Read an answer that is nothing but one call or a list of calls in JSON, after a mark or none."""
+    try:
+        value = json.loads(_MARK.sub("", text, count=1))
+    except _NOT_JSON:
+        return text, []
+    calls = [_call_of(entry) for entry in (value if isinstance(value, list) else [value])]
+    if not calls or any(call is None for call in calls):
+        return text, []
+    return "", [call for call in calls if call is not None]
+
+
+PARSERS: tuple[Callable[[str], tuple[str, Calls]], ...] = (parse_marked_calls, parse_json_calls)
+"""Formats of calls that can be read; a template uses the first that inverts what it writes."""
+
+
+def _call_of(value: Any) -> dict[str, Any] | None:
+    """Return the call that a JSON value is, or None."""
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return None
+    for key in ("arguments", "parameters"):
+        if key in value:
+            return {"name": value["name"], "arguments": value[key]}
+    return None

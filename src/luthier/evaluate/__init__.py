@@ -1,1 +1,1 @@
-"""Is the tuned model better, by how much, and may it be registered."""
+"""What a model is worth: held-out loss, answers, statistics, gates, proof of parity and the report."""

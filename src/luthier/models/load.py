@@ -150,7 +150,7 @@ def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = Fa
     check_folder(folder)
     logging.disable_progress_bar()
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             local_files_only=True,
@@ -160,6 +160,7 @@ def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = Fa
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder} cannot be loaded as a causal language model: {error}") from error
+    model, report = loaded
     # transformers fills absent weights with random numbers and goes on; a random layer ruins a model silently.
     if absent := sorted(report["missing_keys"]) + sorted(str(k) for k in report["mismatched_keys"]):
         raise ModelError(f"{folder} lacks {len(absent)} weights of its architecture, e.g. {absent[0]}")

@@ -40,3 +40,6 @@ class Objective(Protocol):
 
     def loss(self, model: Any, batch: Batch) -> Loss:
         """Return the batch's loss."""
+
+    def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
+        """Return the loss of each supervised item of the batch, row after row, shape [items]."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch.nn import functional
+import torch
 
 from luthier.data.collate import Batch, collate_packed, collate_padded
 from luthier.data.encode import Encoder
-from luthier.data.example import IGNORED, Example
+from luthier.data.example import Example
+from luthier.kernels.causal_loss import causal_lm_log_probabilities, causal_lm_loss
 from luthier.objectives.contract import Loss
 
 
@@ -33,12 +34,9 @@ class LanguageModeling:
 
     def loss(self, model: Any, batch: Batch) -> Loss:
         """Return the summed cross-entropy of the supervised tokens, in float32."""
-        inputs: dict[str, Any] = {"input_ids": batch.input_ids, "position_ids": batch.position_ids}
-        if batch.attention_mask is not None:
-            inputs["attention_mask"] = batch.attention_mask
-        logits_BTV = model(**inputs, use_cache=False).logits
-        targets = batch.labels[:, 1:]
-        is_supervised = targets != IGNORED
-        logits_NV = logits_BTV[:, :-1][is_supervised].float()
-        total = functional.cross_entropy(logits_NV, targets[is_supervised].long(), reduction="sum")
-        return Loss(total, int(is_supervised.sum()), {})
+        total, num_items = causal_lm_loss(model, batch)
+        return Loss(total, num_items, {})
+
+    def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
+        """Return the cross-entropy of each supervised token, row after row."""
+        return -causal_lm_log_probabilities(model, batch)[0]

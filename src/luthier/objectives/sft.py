@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from luthier.data.encode import ChatEncoder
-from luthier.data.template import ChatTemplate
+from luthier.data.encode import ChatEncoder, TooLong
+from luthier.data.template import ChatTemplate, LossOn
 from luthier.objectives.language_modeling import LanguageModeling
 
 
 def build_sft(
-    template: ChatTemplate, *, loss_on: str, max_length: int, too_long: str, packing: bool
+    template: ChatTemplate, *, loss_on: LossOn, max_length: int, too_long: TooLong, packing: bool
 ) -> LanguageModeling:
     """Return the objective for conversations; arguments are the recipe's keys of the same names."""
     encoder = ChatEncoder(template, loss_on=loss_on, max_length=max_length, too_long=too_long)

@@ -183,8 +183,8 @@ def _fault_of(detail: dict[str, Any], lines: Mapping[str, int]) -> Fault:
         return Fault(path, "is required and absent", None, line)
     if kind == "union_tag_invalid":
         expected = detail["ctx"]["expected_tags"].replace("'", "")
-        near = difflib.get_close_matches(str(detail["ctx"]["tag"]), expected.split(", "), n=1)
-        cure = f"did you mean `{near[0]}`?" if near else f"known: {expected}"
+        names = difflib.get_close_matches(str(detail["ctx"]["tag"]), expected.split(", "), n=1)
+        cure = f"did you mean `{names[0]}`?" if names else f"known: {expected}"
         return Fault(f"{path}.name", f"{detail['ctx']['tag']!r} is not known", cure, line)
     if kind == "union_tag_not_found":
         return Fault(f"{path}.name", "is required and absent", None, line)

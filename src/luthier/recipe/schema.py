@@ -215,7 +215,7 @@ class TrainSection(Section):
     )
     logging_steps: PositiveInt = Field(1, description="Steps between logged losses.")
     report_to: list[Literal["tensorboard"]] = Field(
-        default_factory=lambda: ["tensorboard"],
+        ["tensorboard"],
         description="Where the metrics also go, besides events.jsonl.",
     )
     disk_full_wait_minutes: Annotated[float, Field(ge=0.0)] = Field(
@@ -227,7 +227,7 @@ class EvaluateSection(Section):
     """How base and tuned model are compared on the held-out rows."""
 
     metrics: list[Literal["perplexity", "exact_match", "rouge"]] = Field(
-        default_factory=lambda: ["perplexity", "rouge", "exact_match"],
+        ["perplexity", "rouge", "exact_match"],
         description="perplexity (loss per token), exact_match and rouge (ROUGE-L) of generated answers.",
     )
     num_generations: Annotated[int, Field(ge=0)] = Field(

@@ -1,1 +1,1 @@
-"""Runs and model versions in MLflow."""
+"""Registered models: versions, aliases, lineage, promotion and rollback, kept by MLflow."""

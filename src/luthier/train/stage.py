@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ import torch
 
 from luthier.core.artifact import Artifact
 from luthier.core.errors import TrainingError
-from luthier.core.events import EventLog
-from luthier.core.files import atomic_folder
+from luthier.core.events import EventLog, read_events
+from luthier.core.files import atomic_folder, write_json
 from luthier.data.example import Example
+from luthier.kernels.accelerate import accelerate
 from luthier.methods.contract import Method, trained_parameters
 from luthier.models.load import ResultRecord
 from luthier.objectives.contract import Objective
@@ -22,6 +24,9 @@ from luthier.recipe.schema import TrainSection
 from luthier.train.checkpoint import CheckpointStore, TrainState
 from luthier.train.loop import Loop
 from luthier.train.tracking import TensorBoardTracker
+
+HISTORY_FILE = "training_history.json"
+"""Beside the weights: the logged steps and evaluations that made them."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def train(
     settings: TrainSection,
     *,
     tokenizer: Any,
+    stop_token_ids: Sequence[int],
     record: ResultRecord,
     dtype: torch.dtype,
     micro_batch_tokens: int,
@@ -76,6 +82,8 @@ def train(
     Args:
         load_base: Returns the base model.
         num_trainable: What the plan promised; another number is a bug and stops the run.
+        tokenizer: Saved beside the weights.
+        stop_token_ids: Written to ``generation_config.json``, so that every server stops where answers end.
         record: Goes beside the weights as ``luthier.json``.
         fingerprint: Of this stage; checkpoints carry it.
         run_folder: Gets ``checkpoints/``, ``tensorboard/`` and ``model/``.
@@ -90,6 +98,8 @@ def train(
         raise AssertionError(f"the plan promised {num_trainable} trained parameters, the method made {count}")
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    acceleration = accelerate(model, compute_dtype=dtype, fused_loss=False)
+    events.emit("fast_path", parts=[str(part) for part in acceleration.report])
     trained_before = {name: _digest(p) for name, p in trained.items()}
     frozen_before = _frozen_digest(model)
 
@@ -139,6 +149,8 @@ def train(
     with atomic_folder(folder) as partial:
         method.save(model, partial, dtype)
         tokenizer.save_pretrained(partial)
+        _save_generation_config(model, stop_token_ids, tokenizer.pad_token_id, partial)
+        write_json(partial / HISTORY_FILE, _history(run_folder))
         record.save(partial)
     return TrainedModel(
         folder=folder,
@@ -152,6 +164,23 @@ def train(
         seconds=round(state.seconds, 2),
         tensors_moved=[moved, len(trained)],
     ).save()
+
+
+def _save_generation_config(
+    model: Any, stop_token_ids: Sequence[int], pad_token_id: int, folder: Path
+) -> None:
+    config = copy.deepcopy(model.generation_config)
+    config.eos_token_id, config.pad_token_id = list(stop_token_ids), pad_token_id
+    config.save_pretrained(folder)
+
+
+def _history(run_folder: Path) -> list[dict[str, Any]]:
+    """Return logged steps and evaluations; of a step that was done again after a kill, the last."""
+    kept = {}
+    for event in read_events(run_folder / "events.jsonl"):
+        if event["kind"] in ("train_step", "evaluation"):
+            kept[event["step"], event["kind"]] = event
+    return [kept[key] for key in sorted(kept)]
 
 
 def _starting_state(

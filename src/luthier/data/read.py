@@ -1,0 +1,135 @@
+"""From a recipe's source to samples: columns renamed, schema told, every row converted or left out with a reason."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from luthier.core import hashing
+from luthier.core.errors import DataError
+from luthier.core.hashing import hash_file
+from luthier.data.example import Rejection
+from luthier.data.sample import Sample
+from luthier.data.schemas import FIELDS, RowError, convert, detect_schema, refuse_preferences, schema_of
+from luthier.data.sources import Row, read_rows
+from luthier.recipe.schema import Source
+
+_DETECTED_ROWS = 100
+
+
+def source_hash(sources: Sequence[Source], recipe_folder: Path) -> str:
+    """Return one hash over the files and how the recipe reads them.
+
+    Raises:
+        DataError: A file is missing.
+    """
+    for source in sources:
+        if not (recipe_folder / source.path).is_file():
+            raise DataError(
+                "there is no such file",
+                where=str(recipe_folder / source.path),
+                cure="paths start at the recipe's folder",
+            )
+    return hashing.fingerprint(
+        [(s.model_dump(by_alias=True), hash_file(recipe_folder / s.path)) for s in sources]
+    )
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """A source whose schema is known.
+
+    Args:
+        schema: Named by the recipe, or detected.
+        rows: Samples, and a rejection for each row that is none; consumed once.
+    """
+
+    schema: str
+    rows: Iterator[Sample | Rejection]
+
+
+def open_source(source: Source, recipe_folder: Path, *, group_by: str | None = None) -> OpenSource:
+    """Read the first rows of a source and tell its schema.
+
+    Args:
+        source: Of the recipe.
+        recipe_folder: Relative paths start here.
+        group_by: Field of the rows that becomes the samples' group.
+
+    Raises:
+        DataError: The file cannot be read, its schema cannot be told, or a named column is not there.
+    """
+    rows = read_rows(recipe_folder / source.path)
+    if source.limit:
+        rows = islice(rows, source.limit)
+    first = list(islice(rows, _DETECTED_ROWS))
+    _check_columns(source, first)
+    renamed = [(number, _renamed(row, source.columns)) for number, row in first]
+    if source.schema_ is None:
+        refuse_preferences(renamed, source.path)
+    schema = source.schema_ or detect_schema(renamed, source.path)
+    if group_by and not any(isinstance(row, Mapping) and group_by in row for _, row in first):
+        raise DataError(f"no row has the field {group_by}, which data.eval.group_by names", where=source.path)
+    return OpenSource(schema, _convert_all(source, schema, chain(first, rows), group_by))
+
+
+def read_source(
+    source: Source, recipe_folder: Path, *, group_by: str | None = None
+) -> Iterator[Sample | Rejection]:
+    """Yield the samples of a source, and a rejection for each row that is none; see `open_source`."""
+    return open_source(source, recipe_folder, group_by=group_by).rows
+
+
+def _convert_all(
+    source: Source, schema: str, rows: Iterator[Row], group_by: str | None
+) -> Iterator[Sample | Rejection]:
+    for number, raw in rows:
+        row = _renamed(raw, source.columns)
+        try:
+            yield convert(row, schema, source=source.path, number=number, group=_group(raw, group_by))
+        except RowError as error:
+            other = schema_of(row)
+            if error.reason == "missing_field" and source.schema_ is None and other not in (None, schema):
+                raise DataError(
+                    f"mixes schemas: {schema} (first rows), {other} (row {number})",
+                    where=source.path,
+                    cure="split the file, one schema each",
+                ) from error
+            yield Rejection(source.path, number, error.reason, error.detail, raw=raw)
+
+
+def _check_columns(source: Source, first: Sequence[Row]) -> None:
+    """Refuse a renaming that nothing would read."""
+    known = sorted(set(chain.from_iterable([*needed, *more] for needed, more in FIELDS.values())))
+    present = [key for _, row in first if isinstance(row, Mapping) for key in row]
+    for name, column in source.columns.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            cure = f"did you mean `{near[0]}`?" if near else f"known fields: {', '.join(known)}"
+            raise DataError(f"columns: no schema has a field {name!r}", where=source.path, cure=cure)
+        if column not in present:
+            columns = ", ".join(dict.fromkeys(map(str, present)))
+            problem = f"columns: the file has no column {column!r}"
+            raise DataError(problem, where=source.path, cure=f"its columns are {columns}")
+
+
+def _renamed(row: Any, columns: Mapping[str, str]) -> Any:
+    if not columns or not isinstance(row, dict):
+        return row
+    moved = {*columns.values(), *columns}
+    return {
+        **{name: value for name, value in row.items() if name not in moved},
+        **{name: row[column] for name, column in columns.items() if column in row},
+    }
+
+
+def _group(row: Any, field_name: str | None) -> str | None:
+    if field_name is None or not isinstance(row, dict):
+        return None
+    if row.get(field_name) is None:
+        raise RowError("no_group", f"field {field_name}, which data.eval.group_by names, is missing")
+    return str(row[field_name])

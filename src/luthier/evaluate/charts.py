@@ -1,0 +1,92 @@
+"""Charts as SVG text: no script, no file beside the report, readable offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+_WIDTH, _HEIGHT = 720, 280
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 16, 40
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Args:
+        name: In the legend.
+        points: x and y, by growing x.
+        style: CSS class that gives the colour: ``first``, ``second`` or ``faint``.
+        has_marks: Draw a dot at each point.
+    """
+
+    name: str
+    points: Sequence[Point]
+    style: str
+    has_marks: bool = False
+
+
+def line_chart(series: Sequence[Series], *, x_label: str, y_label: str) -> str:
+    """Return a chart of lines over common axes; empty text if there is nothing to draw."""
+    points = [point for line in series for point in line.points]
+    if not points:
+        return ""
+    x_low, x_high = _range([x for x, _ in points])
+    y_low, y_high = _range([y for _, y in points])
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+        return (
+            round(_LEFT + (x - x_low) / (x_high - x_low) * width, 1),
+            round(_TOP + (y_high - y) / (y_high - y_low) * height, 1),
+        )
+
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
+    for tick in _ticks(y_low, y_high):
+        _, y = place(x_low, tick)
+        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{_WIDTH - _RIGHT}" y2="{y}"/>')
+        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{tick:.4g}</text>')
+    for tick in _ticks(x_low, x_high):
+        x, _ = place(tick, y_low)
+        parts.append(f'<text class="tick" x="{x}" y="{_HEIGHT - 22}" text-anchor="middle">{tick:.4g}</text>')
+    parts.append(
+        f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">{escape(x_label)}</text>'
+    )
+    for number, line in enumerate(series):
+        placed = [place(x, y) for x, y in line.points]
+        path = " ".join(f"{x},{y}" for x, y in placed)
+        parts.append(f'<polyline class="{line.style}" points="{path}"/>')
+        if line.has_marks:
+            parts += [f'<circle class="{line.style}" cx="{x}" cy="{y}" r="3.5"/>' for x, y in placed]
+        parts.append(
+            f'<text class="legend {line.style}" x="{_WIDTH - _RIGHT - 8}" y="{_TOP + 14 + 18 * number}" '
+            f'text-anchor="end">{escape(line.name)}</text>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def smoothed(points: Sequence[Point], share: float = 0.1) -> list[Point]:
+    """Return the running mean over a share of the points, centred."""
+    reach = max(1, round(len(points) * share / 2))
+    means = []
+    for index, (x, _) in enumerate(points):
+        near = points[max(0, index - reach) : index + reach + 1]
+        means.append((x, sum(y for _, y in near) / len(near)))
+    return means
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Return round numbers between the ends."""
+    rough = (high - low) / count
+    power = 10.0 ** int(f"{rough:e}".split("e")[1])
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first = -(-low // step) * step
+    return [first + step * n for n in range(count + 2) if first + step * n <= high * (1 + 1e-12)]

@@ -1,0 +1,62 @@
+"""Gates: conditions that a model must meet with confidence before it may be registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from luthier.evaluate.metrics import Comparison
+from luthier.recipe.schema import Gate
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate demanded and what was found.
+
+    Args:
+        text: The demand and the figures, for a person.
+        passed: Whether every demand is met.
+    """
+
+    text: str
+    passed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for ``report.json``."""
+        return asdict(self)
+
+
+def check_gates(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> list[GateResult]:
+    """Judge every gate by the unfavourable end of the confidence interval.
+
+    A figure whose interval reaches over the limit is not proved, and a metric that was not measured
+    meets no demand: both fail.
+    """
+    measured = {comparison.metric: comparison for comparison in comparisons}
+    return [_check(gate, measured.get(gate.metric)) for gate in gates]
+
+
+def _check(gate: Gate, found: Comparison | None) -> GateResult:
+    if found is None:
+        return GateResult(f"{gate.metric} was not measured", passed=False)
+    demands: list[GateResult] = []
+    tuned = found.tuned
+    if gate.better_by is not None:
+        if found.improvement is None:
+            text = f"{gate.metric}: the base scores 0, so no relative improvement exists; use min"
+            demands.append(GateResult(text, passed=False))
+        else:
+            gain = found.improvement
+            text = (
+                f"{gate.metric} better than the base by {gate.better_by:.1%}: is {gain.value:.1%} "
+                f"(at least {gain.low:.1%})"
+            )
+            demands.append(GateResult(text, passed=gain.low >= gate.better_by))
+    if gate.min is not None:
+        text = f"{gate.metric} ≥ {gate.min:g}: is {tuned.value:.4g} (at least {tuned.low:.4g})"
+        demands.append(GateResult(text, passed=tuned.low >= gate.min))
+    if gate.max is not None:
+        text = f"{gate.metric} ≤ {gate.max:g}: is {tuned.value:.4g} (at most {tuned.high:.4g})"
+        demands.append(GateResult(text, passed=tuned.high <= gate.max))
+    return GateResult("; ".join(d.text for d in demands), all(d.passed for d in demands))

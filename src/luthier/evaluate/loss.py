@@ -1,0 +1,77 @@
+"""Held-out loss row by row, so that models can be compared on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from luthier.data.example import Example
+from luthier.objectives.contract import Objective
+
+_BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class RowLosses:
+    """Loss of each held-out row.
+
+    Args:
+        sums: Nats over the row's supervised tokens, float64, shape [rows].
+        counts: Supervised tokens, int64, shape [rows].
+    """
+
+    sums: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    @property
+    def mean(self) -> float:
+        """Nats per supervised token: rows count by their tokens, as in training."""
+        return float(self.sums.sum() / self.counts.sum())
+
+
+def row_losses(
+    model: Any,
+    objective: Objective,
+    rows: Sequence[Example],
+    *,
+    dtype: torch.dtype,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> RowLosses:
+    """Measure every row's loss, without dropout and without gradient.
+
+    Args:
+        model: As it is served.
+        objective: Collates rows and computes the losses.
+        rows: Held-out rows.
+        dtype: Type of the computation.
+        on_progress: Told how many rows are done.
+    """
+    model.eval()
+    sums = np.zeros(len(rows))
+    counts = np.array([row.num_supervised for row in rows], dtype=np.int64)
+    done = 0
+    for batch in _batches(rows):
+        with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            losses = objective.item_losses(model, objective.collate([rows[number] for number in batch]))
+        per_row = losses.double().cpu().split([int(counts[number]) for number in batch])
+        for number, own in zip(batch, per_row, strict=True):
+            sums[number] = float(own.sum())
+        done += len(batch)
+        on_progress(done)
+    return RowLosses(sums, counts)
+
+
+def _batches(rows: Sequence[Example]) -> list[list[int]]:
+    """Fill batches by tokens, rows of similar length together, so that padding wastes little."""
+    batches: list[list[int]] = [[]]
+    for number in sorted(range(len(rows)), key=lambda number: len(rows[number].input_ids)):
+        longest = len(rows[number].input_ids)
+        if batches[-1] and (len(batches[-1]) + 1) * longest > _BATCH_TOKENS:
+            batches.append([])
+        batches[-1].append(number)
+    return batches

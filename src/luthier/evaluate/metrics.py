@@ -1,0 +1,116 @@
+"""Metrics of base and tuned model side by side, with intervals and a paired test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from luthier.evaluate.answers import Question, exact_match, rouge_l
+from luthier.evaluate.loss import RowLosses
+from luthier.evaluate.statistics import (
+    Interval,
+    Resampling,
+    Values,
+    paired_interval,
+    paired_p_value,
+    ratio_interval,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of both models.
+
+    Args:
+        metric: ``eval_loss``, ``perplexity``, ``exact_match`` or ``rouge_l``.
+        lower_is_better: Direction.
+        num_rows: Rows it was measured on.
+        base: Of the base model.
+        tuned: Of the result.
+        improvement: Relative, positive is better: 0.1 is 10 % less loss or 10 % more score. None where the base is 0.
+        p_value: Two-sided, of a paired permutation test over the rows.
+    """
+
+    metric: str
+    lower_is_better: bool
+    num_rows: int
+    base: Interval
+    tuned: Interval
+    improvement: Interval | None
+    p_value: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison for ``report.json``."""
+        return asdict(self)
+
+
+def compare_losses(base: RowLosses, tuned: RowLosses, how: Resampling) -> list[Comparison]:
+    """Return loss and perplexity of both models on the same rows."""
+    counts = base.counts.astype(np.float64)
+    loss = _compare("eval_loss", base.sums, tuned.sums, counts, how, lower_is_better=True)
+    perplexity = _compare(
+        "perplexity", base.sums, tuned.sums, counts, how, lower_is_better=True, transform=np.exp
+    )
+    return [loss, perplexity]
+
+
+def compare_answers(
+    questions: Sequence[Question],
+    base: Sequence[str],
+    tuned: Sequence[str],
+    metrics: Sequence[str],
+    how: Resampling,
+) -> list[Comparison]:
+    """Return the asked answer metrics: ``exact_match`` and ``rouge``."""
+    score_of = {"exact_match": ("exact_match", exact_match), "rouge": ("rouge_l", rouge_l)}
+    comparisons = []
+    for name in (name for name in metrics if name in score_of):
+        label, score = score_of[name]
+        of_base, of_tuned = (
+            np.array(
+                [score(answer, question.reference) for answer, question in zip(given, questions, strict=True)]
+            )
+            for given in (base, tuned)
+        )
+        counts = np.ones(len(questions))
+        comparisons.append(_compare(label, of_base, of_tuned, counts, how, lower_is_better=False))
+    return comparisons
+
+
+def _compare(
+    metric: str,
+    base: Values,
+    tuned: Values,
+    counts: Values,
+    how: Resampling,
+    *,
+    lower_is_better: bool,
+    transform: Callable[[Values], Values] = lambda values: values,
+) -> Comparison:
+    sign = 1.0 if lower_is_better else -1.0
+
+    def improvement(b: Values, t: Values) -> Values:
+        b, t = transform(b), transform(t)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.nan_to_num(sign * (b - t) / b, nan=0.0, posinf=np.inf, neginf=-np.inf))
+
+    has_ratio = bool(base.sum() > 0)
+    return Comparison(
+        metric=metric,
+        lower_is_better=lower_is_better,
+        num_rows=len(counts),
+        base=_transformed(ratio_interval(base, counts, how), transform),
+        tuned=_transformed(ratio_interval(tuned, counts, how), transform),
+        improvement=paired_interval(base, tuned, counts, improvement, how) if has_ratio else None,
+        p_value=paired_p_value(base, tuned, how),
+    )
+
+
+def _transformed(interval: Interval, transform: Callable[[Values], Values]) -> Interval:
+    """Return the interval of a growing function: its ends go through the function."""
+    return Interval(
+        *(float(transform(np.array(end))) for end in (interval.value, interval.low, interval.high))
+    )

@@ -1,0 +1,229 @@
+"""The evaluate stage: base and result on the same held-out rows, judged, proved and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from luthier.core.artifact import Artifact
+from luthier.core.errors import DataError
+from luthier.core.events import EventLog
+from luthier.core.files import atomic_folder, write_json, write_text
+from luthier.data.example import Example
+from luthier.data.sample import Sample
+from luthier.data.template import ChatTemplate, LossOn
+from luthier.evaluate.answers import Question, choose_questions
+from luthier.evaluate.gates import check_gates
+from luthier.evaluate.html import render_report
+from luthier.evaluate.loss import RowLosses, row_losses
+from luthier.evaluate.metrics import compare_answers, compare_losses
+from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload
+from luthier.evaluate.statistics import Resampling
+from luthier.methods.contract import Method
+from luthier.models.chat_model import ChatModel
+from luthier.models.generate import Sampling
+from luthier.objectives.contract import Objective
+from luthier.recipe.schema import EvaluateSection, Gate
+
+_PROVED_ROWS = 200
+_MERGED_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Report(Artifact):
+    """What the result is worth; the whole of it is in ``report.json`` and ``report.html``.
+
+    Args:
+        metrics: Each metric of base and result, with intervals and test.
+        gates: Each gate with its verdict.
+        proofs: What was proved about the saved model, with figures.
+        passed: Whether every gate passed.
+    """
+
+    stage: ClassVar[str] = "evaluate"
+
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    gates: list[dict[str, Any]] = field(default_factory=list)
+    proofs: dict[str, Any] = field(default_factory=dict)
+    passed: bool = False
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out rows in the forms that evaluation needs.
+
+    Args:
+        rows: Encoded.
+        samples: As read; for raw text unused.
+    """
+
+    rows: Sequence[Example]
+    samples: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    losses: RowLosses
+    answers: list[str]
+
+
+def evaluate(
+    load_base: Callable[[], Any],
+    model_folder: Path,
+    held_out: HeldOut,
+    objective: Objective,
+    settings: EvaluateSection,
+    gates: Sequence[Gate],
+    *,
+    method: Method,
+    loss_on: LossOn,
+    tokenizer: Any,
+    template: ChatTemplate | None,
+    dtype: torch.dtype,
+    trained_loss: float | None,
+    story: Mapping[str, Any],
+    seed: int,
+    folder: Path,
+    fingerprint: str,
+    events: EventLog,
+) -> Report:
+    """Measure base and result, judge the gates, prove parity, and write the report.
+
+    Args:
+        load_base: Returns the base model.
+        model_folder: The saved result.
+        held_out: Rows that were not trained.
+        objective: Computes losses.
+        settings: The recipe's evaluate section.
+        gates: The recipe's gates.
+        method: Merges adapters, for the proof.
+        loss_on: Which turns were trained.
+        tokenizer: Of the base.
+        template: Of the base; None for raw text.
+        dtype: Type of the computation.
+        trained_loss: Held-out loss that the loop measured for these weights; None if it did not.
+        story: What the report tells besides: run, data, training.
+        seed: Of resampling.
+        folder: Gets the report.
+        fingerprint: Of this stage.
+        events: Told about the progress.
+
+    Raises:
+        TemplateError: Serving would feed other tokens than were trained.
+        ModelError: The saved weights do not compute what the trained ones did.
+    """
+    if not len(held_out.rows):
+        raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
+    questions = _questions(held_out, template, settings, load=model_folder)
+    progress = _Progress(events, total=2 * (len(held_out.rows) + len(questions)))
+    base = _measure(
+        ChatModel(load_base(), tokenizer, template), objective, held_out, questions, settings, dtype, progress
+    )
+    tuned = _measure(
+        ChatModel.from_folder(model_folder), objective, held_out, questions, settings, dtype, progress
+    )
+    how = Resampling(settings.bootstrap_samples, settings.confidence, seed)
+    comparisons = compare_losses(base.losses, tuned.losses, how) if "perplexity" in settings.metrics else []
+    if questions:
+        comparisons += compare_answers(questions, base.answers, tuned.answers, settings.metrics, how)
+    proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
+    verdicts = check_gates(gates, comparisons)
+    content = {
+        **story,
+        "confidence": settings.confidence,
+        "metrics": [comparison.as_json() for comparison in comparisons],
+        "gates": [verdict.as_json() for verdict in verdicts],
+        "passed": all(verdict.passed for verdict in verdicts),
+        "generations": _side_by_side(questions, base.answers, tuned.answers),
+        "proofs": proofs,
+    }
+    with atomic_folder(folder) as partial:
+        write_json(partial / "report.json", content)
+        write_text(partial / "report.html", render_report(content))
+        names = ("metrics", "gates", "proofs", "passed")
+        Report(folder=partial, fingerprint=fingerprint, **{name: content[name] for name in names}).save()
+    loaded = Report.load(folder)
+    assert loaded is not None
+    return loaded
+
+
+class _Progress:
+    """Counts what is done over both models and tells it."""
+
+    def __init__(self, events: EventLog, total: int) -> None:
+        self._events = events
+        self._total = total
+        self._before = 0
+
+    def at(self, done: int) -> None:
+        """Tell that ``done`` items of the present part are done."""
+        self._events.emit("progress", stage="evaluate", done=self._before + done, total=self._total)
+
+    def next_part(self, done: int) -> None:
+        """Begin the next part after one of ``done`` items."""
+        self._before += done
+
+
+def _questions(
+    held_out: HeldOut, template: ChatTemplate | None, settings: EvaluateSection, *, load: Path
+) -> list[Question]:
+    if template is None or not settings.num_generations:
+        return []
+    limit = int(template.tokenizer.model_max_length) - settings.max_new_tokens
+    return choose_questions(
+        held_out.samples, template, count=settings.num_generations, max_tokens=max(limit, 1)
+    )
+
+
+def _measure(
+    model: ChatModel,
+    objective: Objective,
+    held_out: HeldOut,
+    questions: Sequence[Question],
+    settings: EvaluateSection,
+    dtype: torch.dtype,
+    progress: _Progress,
+) -> _Measured:
+    losses = row_losses(model.model, objective, held_out.rows, dtype=dtype, on_progress=progress.at)
+    progress.next_part(len(held_out.rows))
+    answers = model.answers(
+        [question.prompt_ids for question in questions],
+        Sampling(max_new_tokens=settings.max_new_tokens),
+        on_progress=progress.at,
+    )
+    progress.next_part(len(questions))
+    return _Measured(losses, answers)
+
+
+def _proofs(
+    folder: Path,
+    held_out: HeldOut,
+    method: Method,
+    template: ChatTemplate | None,
+    loss_on: LossOn,
+    trained_loss: float | None,
+    reloaded_loss: float,
+) -> dict[str, Any]:
+    proofs: dict[str, Any] = {}
+    rows = held_out.rows[:_PROVED_ROWS]
+    if template is not None:
+        samples = held_out.samples[:_PROVED_ROWS]
+        proofs["prompts"] = prove_prompts(folder, samples, rows, loss_on=loss_on)
+    if trained_loss is not None:
+        proofs["reload"] = prove_reload(trained_loss, reloaded_loss)
+    if (folder / "adapter_config.json").is_file():
+        proofs["merge"] = prove_merge(folder, method, rows[:_MERGED_ROWS])
+    return proofs
+
+
+def _side_by_side(
+    questions: Sequence[Question], base: Sequence[str], tuned: Sequence[str]
+) -> list[dict[str, str]]:
+    return [
+        {"row": q.place, "prompt": q.prompt, "reference": q.reference, "base": b.strip(), "tuned": t.strip()}
+        for q, b, t in zip(questions, base, tuned, strict=True)
+    ]

@@ -1,0 +1,193 @@
+"""Exact attention over packed sequences as grouped matrix products, with memory linear in the tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from luthier.kernels.autocast import wanted_dtype, without_autocast
+from luthier.kernels.sequence_layout import SequenceLayout
+
+# Shapes: N tokens of all sequences, H query heads, J key-value heads, G = H / J query heads of one key-value head,
+# D width of a head, Q queries and K keys of one block.
+
+_QUERY_BLOCK = 256
+"""Queries of one block: its scores fit the cache, and a causal sequence does not compute its upper triangle."""
+_KEEP_PROBABILITIES_UP_TO = 512
+"""Sequences up to this length keep their probabilities for the backward pass, longer ones compute them again."""
+_KEY_MULTIPLE = 32
+"""Keys are padded to whole vectors: the softmax of torch on CPU is up to twice as fast."""
+
+
+@dataclass(frozen=True)
+class AttentionSettings:
+    """What one layer's attention computes besides its inputs.
+
+    Args:
+        scaling: Factor of the scores.
+        window: A query sees itself and the ``window - 1`` tokens before it; None for all.
+        softcap: Scores become ``softcap * tanh(score / softcap)``; None for no cap.
+    """
+
+    scaling: float
+    window: int | None = None
+    softcap: float | None = None
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Queries ``q0:q1`` of the packed row against its keys ``k0:k1``; those from ``q1`` on are hidden filling."""
+
+    q0: int
+    q1: int
+    k0: int
+    k1: int
+    keeps_probabilities: bool
+
+
+def _blocks(layout: SequenceLayout, settings: AttentionSettings) -> Iterator[_Block]:
+    for start, end in layout.spans:
+        is_short = end - start <= _KEEP_PROBABILITIES_UP_TO
+        num_blocks = -(-(end - start) // _QUERY_BLOCK)
+        step = -(-(end - start) // num_blocks)
+        for q0 in range(start, end, step):
+            q1 = min(q0 + step, end)
+            k0 = start if settings.window is None else max(start, q0 - settings.window + 1)
+            width = -(-(q1 - k0) // _KEY_MULTIPLE) * _KEY_MULTIPLE
+            yield _Block(q0, q1, k0, k0 + width, is_short)
+
+
+def packed_attention(
+    query_NHD: Tensor, key_NJD: Tensor, value_NJD: Tensor, layout: SequenceLayout, settings: AttentionSettings
+) -> Tensor:
+    """Attend within each sequence of a packed row.
+
+    Args:
+        query_NHD: Queries of H heads.
+        key_NJD: Keys of J heads; query head h looks at key-value head ``h // (H / J)``.
+        value_NJD: Values.
+        layout: Boundaries of the sequences.
+        settings: Scale, window, cap, causality.
+
+    Returns:
+        [N, H, D], differentiable with respect to queries, keys and values.
+    """
+    # Under autocast rotary embeddings leave queries and keys in float32 beside values in bfloat16.
+    dtype = wanted_dtype(query_NHD.dtype)
+    return _PackedAttention.apply(
+        query_NHD.to(dtype), key_NJD.to(dtype), value_NJD.to(dtype), layout, settings
+    )
+
+
+def _by_head(values_NJD: Tensor) -> Tensor:
+    """Return [J, N + filling, D], contiguous, the filling zero."""
+    num_tokens, num_heads, width = values_NJD.shape
+    padded = values_NJD.new_empty(num_heads, num_tokens + _KEY_MULTIPLE, width)
+    padded[:, num_tokens:].zero_()
+    padded[:, :num_tokens].copy_(values_NJD.transpose(0, 1))
+    return padded
+
+
+def _grouped(values_QHD: Tensor, num_groups: int) -> Tensor:
+    """Return [J, G * Q, D]: the query heads of one key-value head folded into the rows."""
+    num_queries, num_heads, width = values_QHD.shape
+    split = values_QHD.view(num_queries, num_heads // num_groups, num_groups, width)
+    return split.permute(1, 2, 0, 3).reshape(num_heads // num_groups, num_groups * num_queries, width)
+
+
+def _ungroup_into(out_QHD: Tensor, values_JRD: Tensor, num_groups: int) -> None:
+    """Write [J, G * Q, D] back to [Q, H, D]."""
+    num_queries, num_heads, width = out_QHD.shape
+    split = values_JRD.view(num_heads // num_groups, num_groups, num_queries, width)
+    out_QHD.view(num_queries, num_heads // num_groups, num_groups, width).copy_(split.permute(2, 0, 1, 3))
+
+
+def _probabilities(
+    query_JRD: Tensor, key_JKD: Tensor, block: _Block, layout: SequenceLayout, settings: AttentionSettings
+) -> tuple[Tensor, Tensor | None]:
+    """Return the probabilities [J, G * Q, K] and, with a soft cap, the cap's derivative."""
+    scores = torch.bmm(query_JRD, key_JKD.transpose(1, 2))
+    num_queries, num_keys = block.q1 - block.q0, key_JKD.shape[1]
+    slope = None
+    scaling = settings.scaling
+    if settings.softcap is not None:
+        bent = scores.mul_(scaling / settings.softcap).tanh_()
+        slope = 1 - bent.square()
+        scaling = settings.softcap
+    lead = block.q0 - block.k0
+    by_group = scores.view(scores.shape[0], -1, num_queries, num_keys)
+    if settings.window is None and lead:
+        # Every query sees all keys before the block: a mask over those would grow with the square of the length.
+        by_group[..., :lead].mul_(scaling)
+        by_group, num_keys, lead = by_group[..., lead:], num_keys - lead, 0
+    mask = layout.mask_QK(num_queries, num_keys, lead, settings.window, scores.dtype)
+    torch.add(mask, by_group, alpha=scaling, out=by_group)
+    return torch.softmax(scores, dim=-1), slope
+
+
+class _PackedAttention(torch.autograd.Function):
+    @staticmethod
+    @without_autocast
+    def forward(
+        ctx: Any,
+        query_NHD: Tensor,
+        key_NJD: Tensor,
+        value_NJD: Tensor,
+        layout: SequenceLayout,
+        settings: AttentionSettings,
+    ) -> Tensor:
+        num_groups = query_NHD.shape[1] // key_NJD.shape[1]
+        key_JND, value_JND = _by_head(key_NJD), _by_head(value_NJD)
+        out_NHD = torch.empty(query_NHD.shape, dtype=query_NHD.dtype)
+        needs_gradient = any(ctx.needs_input_grad[:3])
+        kept: list[Tensor] = []
+        for block in _blocks(layout, settings):
+            query_JRD = _grouped(query_NHD[block.q0 : block.q1], num_groups)
+            probability_JRK, slope = _probabilities(
+                query_JRD, key_JND[:, block.k0 : block.k1], block, layout, settings
+            )
+            result_JRD = torch.bmm(probability_JRK, value_JND[:, block.k0 : block.k1])
+            _ungroup_into(out_NHD[block.q0 : block.q1], result_JRD, num_groups)
+            if needs_gradient and block.keeps_probabilities and slope is None:
+                kept.append(probability_JRK)
+        ctx.layout, ctx.settings = layout, settings
+        ctx.save_for_backward(query_NHD, key_NJD, value_NJD, *kept)
+        return out_NHD
+
+    @staticmethod
+    @without_autocast
+    def backward(ctx: Any, grad_NHD: Tensor) -> tuple[Tensor | None, ...]:
+        query_NHD, key_NJD, value_NJD, *kept = ctx.saved_tensors
+        layout, settings = ctx.layout, ctx.settings
+        num_groups = query_NHD.shape[1] // key_NJD.shape[1]
+        key_JND, value_JND = _by_head(key_NJD), _by_head(value_NJD)
+        grad_query_NHD = torch.empty(query_NHD.shape, dtype=query_NHD.dtype)
+        # Blocks of one sequence add to the same keys: the sums are kept in float32.
+        grad_key_JND = torch.zeros(key_JND.shape, dtype=torch.float32)
+        grad_value_JND = torch.zeros(key_JND.shape, dtype=torch.float32)
+        remaining = iter(kept)
+        for block in _blocks(layout, settings):
+            keys = slice(block.k0, block.k1)
+            query_JRD = _grouped(query_NHD[block.q0 : block.q1], num_groups)
+            grad_JRD = _grouped(grad_NHD[block.q0 : block.q1], num_groups)
+            slope = None
+            if block.keeps_probabilities and settings.softcap is None:
+                probability_JRK = next(remaining)
+            else:
+                probability_JRK, slope = _probabilities(query_JRD, key_JND[:, keys], block, layout, settings)
+            grad_value_JND[:, keys].add_(torch.bmm(probability_JRK.transpose(1, 2), grad_JRD))
+            grad_JRK = torch.bmm(grad_JRD, value_JND[:, keys].transpose(1, 2))
+            grad_JRK = torch._softmax_backward_data(grad_JRK, probability_JRK, -1, grad_JRK.dtype)
+            if slope is not None:
+                grad_JRK.mul_(slope)
+            grad_JRD = torch.bmm(grad_JRK, key_JND[:, keys]).mul_(settings.scaling)
+            _ungroup_into(grad_query_NHD[block.q0 : block.q1], grad_JRD, num_groups)
+            grad_key_JND[:, keys].add_(torch.bmm(grad_JRK.transpose(1, 2), query_JRD), alpha=settings.scaling)
+        num_tokens = key_NJD.shape[0]
+        grad_key_NJD = grad_key_JND[:, :num_tokens].transpose(0, 1).to(key_NJD.dtype)
+        grad_value_NJD = grad_value_JND[:, :num_tokens].transpose(0, 1).to(value_NJD.dtype)
+        return grad_query_NHD, grad_key_NJD, grad_value_NJD, None, None

@@ -1,0 +1,244 @@
+"""The head's cross-entropy and the gradient of the hidden state, chunk by chunk: no positions × vocabulary tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from luthier.kernels.autocast import wanted_dtype, without_autocast
+
+# Shapes: N positions, C positions of one chunk, D hidden width, V vocabulary.
+
+_CHUNK = 128
+"""Positions of one chunk: large enough for the matrix products, small enough for the cache."""
+_CHUNK_TRAINED_HEAD = 512
+"""With a trained head each chunk also adds a [V, D] gradient: fewer, larger chunks."""
+_UNDERFLOW = 1e-30
+_RUN = 256
+
+
+def linear_cross_entropy(
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    targets_N: Tensor,
+    *,
+    bias: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    softcap: float | None = None,
+    logit_scale: float = 1.0,
+    reduction: str = "sum",
+) -> Tensor:
+    """Return the cross-entropy of ``hidden @ weight.T (+ bias)``.
+
+    Args:
+        hidden_ND: Hidden states of the positions that have a label; computed in their type, or in autocast's.
+        weight_VD: The head. Its gradient is computed only where it trains, summed in float32.
+        targets_N: Labels, int64; every one counts (take positions without a label out before).
+        bias: The head's bias, [V].
+        label_smoothing: Share of each label spread evenly over the vocabulary.
+        softcap: Logits become ``softcap * tanh(logit / softcap)``; None for no cap.
+        logit_scale: Factor of the logits, before the cap.
+        reduction: ``sum``, ``mean``, or ``none`` for [N].
+
+    Raises:
+        ValueError: Unknown reduction.
+
+    Reference:
+        Cut Cross-Entropy, arXiv:2411.09009; Liger Kernel, arXiv:2410.10989.
+    """
+    if reduction not in ("sum", "mean", "none"):
+        raise ValueError(f"reduction {reduction!r}: expected sum, mean or none")
+    if not torch.is_grad_enabled():
+        # A function is told only whether its inputs train, not whether a gradient is recorded.
+        weight_VD, bias = weight_VD.detach(), None if bias is None else bias.detach()
+        hidden_ND = hidden_ND.detach()
+    loss_N = _LinearCrossEntropy.apply(
+        hidden_ND.to(wanted_dtype(hidden_ND.dtype)),
+        weight_VD,
+        bias,
+        targets_N,
+        label_smoothing,
+        softcap,
+        logit_scale,
+        reduction == "none",
+    )
+    if reduction == "none":
+        return loss_N
+    return loss_N / max(1, len(targets_N)) if reduction == "mean" else loss_N
+
+
+class _Head:
+    """The head in the type of the hidden states, with what bends its logits."""
+
+    def __init__(
+        self, weight_VD: Tensor, bias: Tensor | None, dtype: torch.dtype, softcap: float | None, scale: float
+    ) -> None:
+        self.weight_VD = weight_VD.detach().to(dtype)
+        self.bias = None if bias is None else bias.detach().to(dtype)
+        self.softcap, self.scale = softcap, scale
+
+    def logits(self, hidden_CD: Tensor) -> Tensor:
+        logits_CV = torch.nn.functional.linear(hidden_CD, self.weight_VD, self.bias)
+        if self.scale != 1:
+            logits_CV.mul_(self.scale)
+        if self.softcap is not None:
+            logits_CV.div_(self.softcap).tanh_().mul_(self.softcap)
+        return logits_CV
+
+    def through_bend(self, grad_CV: Tensor, logits_CV: Tensor) -> Tensor:
+        """Turn the gradient of the bent logits into that of the matrix product."""
+        if self.softcap is not None:
+            grad_CV.mul_(logits_CV.div_(self.softcap).square_().neg_().add_(1))
+        return grad_CV.mul_(self.scale) if self.scale != 1 else grad_CV
+
+
+def _loss_and_gradient(logits_CV: Tensor, targets_C: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    """Return the loss of each position in float32 and the gradient of the logits.
+
+    The target's probability is taken as p / (p + everything else), with the rest summed in float32: near 1, where
+    bfloat16 has steps of 0.004, the loss and the target's gradient (p - 1) keep their relative precision.
+    """
+    # Indexing, not gather and scatter: those copy the whole bfloat16 chunk to float32 and back.
+    at_target = (torch.arange(len(targets_C)), targets_C)
+    grad_CV = torch.softmax(logits_CV, dim=-1)
+    of_target_C = grad_CV[at_target].float()
+    grad_CV[at_target] = 0.0
+    rest_C = _row_sums(grad_CV)
+    total_C = of_target_C + rest_C
+    loss_C = total_C.log() - of_target_C.log()
+    underflown = (of_target_C < _UNDERFLOW).nonzero().squeeze(1)
+    if len(underflown):
+        exact = logits_CV[underflown].float()
+        loss_C[underflown] = exact.logsumexp(-1) - exact[torch.arange(len(exact)), targets_C[underflown]]
+    of_target_grad = -rest_C / total_C
+    if smoothing:
+        num_classes = logits_CV.shape[1]
+        logit_C = logits_CV[at_target].float()
+        mean_C = _row_sums(logits_CV) / num_classes
+        # (1 - e) (lse - logit) + e (lse - mean) = loss + e (logit - mean)
+        loss_C += smoothing * (logit_C - mean_C)
+        grad_CV.sub_(smoothing / num_classes)
+        of_target_grad = of_target_grad + smoothing - smoothing / num_classes
+    grad_CV[at_target] = of_target_grad.to(grad_CV.dtype)
+    return loss_C, grad_CV
+
+
+def _row_sums(values_CV: Tensor) -> Tensor:
+    """Return row sums in float32, from sums over runs of 256: asking for float32 would copy the whole chunk."""
+    whole = values_CV.shape[1] // _RUN * _RUN
+    sums_C = values_CV[:, :whole].unflatten(1, (-1, _RUN)).sum(dim=-1).float().sum(dim=-1)
+    return sums_C + values_CV[:, whole:].float().sum(dim=-1)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    @without_autocast
+    def forward(
+        ctx: Any,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        bias: Tensor | None,
+        targets_N: Tensor,
+        smoothing: float,
+        softcap: float | None,
+        scale: float,
+        by_position: bool,
+    ) -> Tensor:
+        head = _Head(weight_VD, bias, hidden_ND.dtype, softcap, scale)
+        needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        # Per-position losses meet weights that are known only in the backward pass: the head's gradient waits.
+        sums_now = (needs_weight or needs_bias) and not by_position
+        needs_any = needs_hidden or sums_now
+        grad_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
+        sums = (
+            _HeadGradient(weight_VD if needs_weight else None, bias if needs_bias else None)
+            if sums_now
+            else None
+        )
+        loss_N = torch.empty(len(targets_N), dtype=torch.float32)
+        step = _CHUNK_TRAINED_HEAD if sums_now else _CHUNK
+        for start in range(0, len(targets_N), step):
+            chunk = slice(start, start + step)
+            logits_CV = head.logits(hidden_ND[chunk])
+            loss_N[chunk], grad_CV = _loss_and_gradient(logits_CV, targets_N[chunk], smoothing)
+            if not needs_any:
+                continue
+            grad_CV = head.through_bend(grad_CV, logits_CV)
+            if grad_hidden_ND is not None:
+                torch.mm(grad_CV, head.weight_VD, out=grad_hidden_ND[chunk])
+            if sums is not None:
+                sums.add(grad_CV, hidden_ND[chunk])
+        ctx.by_position = by_position
+        ctx.settings = (smoothing, softcap, scale)
+        recomputed = (
+            (hidden_ND, weight_VD, bias, targets_N) if by_position and (needs_weight or needs_bias) else ()
+        )
+        ctx.save_for_backward(
+            grad_hidden_ND, sums.weight_VD if sums else None, sums.bias_V if sums else None, *recomputed
+        )
+        return loss_N if by_position else loss_N.sum()
+
+    @staticmethod
+    @without_autocast
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden_ND, grad_weight_VD, grad_bias_V, *recomputed = ctx.saved_tensors
+        if recomputed:
+            grad_weight_VD, grad_bias_V = _head_gradient_again(grad, *recomputed, *ctx.settings)
+        if grad_hidden_ND is not None:
+            factor = grad.unsqueeze(1) if ctx.by_position else grad
+            grad_hidden_ND = (grad_hidden_ND * factor).to(grad_hidden_ND.dtype)
+        if not ctx.by_position:
+            # A copy would double the largest tensor; a second backward through the same graph must not scale twice.
+            if grad_weight_VD is not None and float(grad) != 1:
+                grad_weight_VD = grad_weight_VD * grad
+            if grad_bias_V is not None:
+                grad_bias_V = grad_bias_V * grad
+        needs_weight, needs_bias = ctx.needs_input_grad[1:3]
+        return (
+            grad_hidden_ND,
+            grad_weight_VD if needs_weight else None,
+            grad_bias_V if needs_bias else None,
+            *(None,) * 5,
+        )
+
+
+class _HeadGradient:
+    """Sums of the head's gradient over chunks, in float32."""
+
+    def __init__(self, weight_VD: Tensor | None, bias: Tensor | None) -> None:
+        self._like = weight_VD
+        self.weight_VD = None if weight_VD is None else torch.zeros(weight_VD.shape, dtype=torch.float32)
+        self.bias_V = None if bias is None else torch.zeros(bias.shape, dtype=torch.float32)
+
+    def add(self, grad_CV: Tensor, hidden_CD: Tensor) -> None:
+        if self.weight_VD is not None:
+            if grad_CV.dtype == torch.float32:
+                self.weight_VD.addmm_(grad_CV.t(), hidden_CD)
+            else:
+                self.weight_VD.add_(torch.mm(grad_CV.t(), hidden_CD))
+        if self.bias_V is not None:
+            self.bias_V.add_(grad_CV.sum(dim=0, dtype=torch.float32))
+
+
+def _head_gradient_again(
+    grad_N: Tensor,
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    bias: Tensor | None,
+    targets_N: Tensor,
+    smoothing: float,
+    softcap: float | None,
+    scale: float,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Compute the logits once more, to weight each position's part of the head's gradient."""
+    head = _Head(weight_VD, bias, hidden_ND.dtype, softcap, scale)
+    sums = _HeadGradient(weight_VD, bias)
+    for start in range(0, len(targets_N), _CHUNK_TRAINED_HEAD):
+        chunk = slice(start, start + _CHUNK_TRAINED_HEAD)
+        logits_CV = head.logits(hidden_ND[chunk])
+        _, grad_CV = _loss_and_gradient(logits_CV, targets_N[chunk], smoothing)
+        grad_CV = head.through_bend(grad_CV, logits_CV)
+        sums.add(grad_CV.mul_(grad_N[chunk].unsqueeze(1).to(grad_CV.dtype)), hidden_ND[chunk])
+    return sums.weight_VD, sums.bias_V

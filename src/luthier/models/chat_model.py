@@ -1,0 +1,142 @@
+"""ChatModel: a base or a result, ready to answer, with the template and stop tokens that it was trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from luthier.core.errors import TemplateError
+from luthier.data.sample import Message
+from luthier.data.template import ChatTemplate
+from luthier.data.tokenizer import load_tokenizer
+from luthier.models.generate import FinishReason, Sampling, TextStream, decode
+from luthier.models.load import ResultRecord, load_trained
+from luthier.plan.hardware import detect_hardware
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an answer.
+
+    Args:
+        text: What is new.
+        num_tokens: Tokens generated so far.
+        finish_reason: None until the last piece.
+    """
+
+    text: str
+    num_tokens: int
+    finish_reason: FinishReason | None = None
+
+
+class ChatModel:
+    """Answers conversations and continues texts.
+
+    Args:
+        model: In evaluation mode.
+        tokenizer: Of the same folder.
+        template: None for a model of raw text, which only continues.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, template: ChatTemplate | None) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.template = template
+        self.max_positions = int(model.config.max_position_embeddings)
+        ends = template.stop_token_ids if template else (tokenizer.eos_token_id,)
+        self.stop_token_ids = frozenset(token for token in ends if token is not None)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """Load a base or a result.
+
+        The type of its weights is the one it was trained in; for other models what this machine computes natively.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
+        record = ResultRecord.load(folder)
+        native = "bfloat16" if detect_hardware().has_native_bfloat16 else "float32"
+        name = record.dtype if record else native
+        model, text_folder = load_trained(folder, dtype=getattr(torch, name))
+        tokenizer, template = load_text_side(text_folder)
+        return cls(model, tokenizer, template)
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+        """Return the tokens of a conversation that wait for an answer.
+
+        Raises:
+            TemplateError: The model has no chat template, or it refuses these turns.
+        """
+        if self.template is None:
+            raise TemplateError("this model was trained on raw text and has no chat template")
+        return self.template.prompt_ids(messages, tools)
+
+    def text_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text to be continued."""
+        return list(self.tokenizer(text)["input_ids"])
+
+    def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[Piece]:
+        """Yield the answer to one prompt, piece by piece; the last piece has the finish reason."""
+        text = TextStream(self.tokenizer, sampling.stop)
+        count = 0
+        for (token,) in self._decode([prompt], sampling):
+            assert token is not None
+            count += 1
+            if token in self.stop_token_ids:
+                yield Piece(text.finish(), count, "stop")
+                return
+            if piece := text.add(token):
+                yield Piece(piece, count)
+            if text.is_stopped:
+                yield Piece("", count, "stop")
+                return
+        yield Piece(text.finish(), count, "length")
+
+    def answers(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        *,
+        on_progress: Callable[[int], None] = lambda done: None,
+    ) -> list[str]:
+        """Return the answers to many prompts, decoded in batches of similar length."""
+        by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+        answers = [""] * len(prompts)
+        for start in range(0, len(by_length), _BATCH):
+            chosen = by_length[start : start + _BATCH]
+            tokens: list[list[int]] = [[] for _ in chosen]
+            for step in self._decode([prompts[number] for number in chosen], sampling):
+                for row, token in zip(tokens, step, strict=True):
+                    if token is not None:
+                        row.append(token)
+            for number, row in zip(chosen, tokens, strict=True):
+                answers[number] = self._text(row, sampling)
+            on_progress(start + len(chosen))
+        return answers
+
+    def _text(self, tokens: Sequence[int], sampling: Sampling) -> str:
+        text = TextStream(self.tokenizer, sampling.stop)
+        pieces = [text.add(token) for token in tokens if token not in self.stop_token_ids]
+        return "".join([*pieces, text.finish()])
+
+    def _decode(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int | None]]:
+        return decode(
+            self.model,
+            prompts,
+            sampling,
+            stop_token_ids=self.stop_token_ids,
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+
+
+def load_text_side(folder: Path) -> tuple[Any, ChatTemplate | None]:
+    """Return the tokenizer and chat template that a folder is served with."""
+    tokenizer = load_tokenizer(folder)
+    return tokenizer, ChatTemplate(tokenizer) if tokenizer.chat_template else None

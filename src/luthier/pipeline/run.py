@@ -1,0 +1,101 @@
+"""Do what a plan says: stage after stage, skipping what exists, stopping at a failed gate."""
+
+from __future__ import annotations
+
+from luthier.core.artifact import Artifact
+from luthier.core.errors import GateFailedError
+from luthier.core.events import Listener
+from luthier.core.files import remove_partial
+from luthier.evaluate.stage import Report
+from luthier.models.load import locate_base
+from luthier.pipeline.job import Job, open_job
+from luthier.pipeline.stages import STAGES, Stage
+from luthier.pipeline.story import proofs_of
+from luthier.plan.lock import lock_facts
+from luthier.plan.record import plan_record
+from luthier.plan.resolve import Plan, resolve
+from luthier.recipe.load import LoadedRecipe
+
+
+def make_plan(loaded: LoadedRecipe) -> Plan:
+    """Resolve a recipe; see `luthier.plan.resolve.resolve`."""
+    return resolve(loaded, locate_base=locate_base)
+
+
+def run(
+    plan: Plan, *, until: str | None = None, fresh: bool = False, listeners: tuple[Listener, ...] = ()
+) -> Job:
+    """Do what a plan says, skipping every stage whose result exists.
+
+    Args:
+        plan: From `make_plan`.
+        until: Name of the last stage to do; None does all.
+        fresh: Delete what an earlier run of the same recipe left.
+        listeners: Told about every event.
+
+    Raises:
+        GateFailedError: The model is made and reported, and not good enough to be registered.
+        LuthierError: Any other fault that the user can mend.
+    """
+    job = open_job(plan, listeners)
+    with job.folder.exclusive():
+        if fresh:
+            job.folder.clear()
+        if leftovers := remove_partial(job.folder.path):
+            names = ", ".join(path.name for path in leftovers)
+            job.events.emit(
+                "warning", message=f"an earlier start was cut off; removed its half-written {names}"
+            )
+        hashes = {**job.input_hashes, **job.text_hashes}
+        job.folder.begin(recipe_text=plan.recipe_text, plan=plan_record(plan), lock=lock_facts(plan, hashes))
+        for stage in STAGES:
+            if stage.applies(plan):
+                job.artifacts[stage.name] = _do(stage, job)
+                job.folder.add_to_receipt(**proofs_of(job))
+                _check_gates(job.artifacts[stage.name])
+            if stage.name == until:
+                break
+    return job
+
+
+def _do(stage: Stage, job: Job) -> Artifact:
+    """Return a stage's result: the one that exists, a sibling run's, or a new one."""
+    digest = stage.fingerprint(job)
+    if found := stage.artifact.load(job.folder.path / stage.folder):
+        if found.fingerprint == digest:
+            job.events.emit("stage", stage=stage.name, status="cached")
+            return found
+    elif (sibling := job.folder.adopt(stage.folder, digest)) and (
+        adopted := stage.artifact.load(job.folder.path / stage.folder)
+    ):
+        job.events.emit("stage", stage=stage.name, status="cached", detail=f"equal to {sibling.name}'s")
+        return adopted
+    job.events.emit("stage", stage=stage.name, status="begin")
+    made = stage.make(job, digest)
+    job.events.emit("stage", stage=stage.name, status="done")
+    return made
+
+
+def _check_gates(made: Artifact) -> None:
+    if isinstance(made, Report) and not made.passed:
+        failed = "".join(f"\n  {gate['text']}" for gate in made.gates if not gate["passed"])
+        raise GateFailedError(
+            f"a gate failed, the model is not registered:{failed}",
+            where=str(made.folder / "report.html"),
+            cure="look at the report; a gate holds where the whole confidence interval does",
+        )
+
+
+def cached_stages(job: Job) -> dict[str, str]:
+    """Return for each stage of the recipe whether a run would find its result: ``cached`` or ``to do``."""
+    states: dict[str, str] = {}
+    for stage in STAGES:
+        if not stage.applies(job.plan):
+            continue
+        found = None
+        if len(states) == len(job.artifacts):
+            found = stage.artifact.load(job.folder.path / stage.folder)
+        if found and found.fingerprint == stage.fingerprint(job):
+            job.artifacts[stage.name] = found
+        states[stage.name] = "cached" if stage.name in job.artifacts else "to do"
+    return states

@@ -1,0 +1,205 @@
+"""What each stage depends on and how it is called; `STAGES` is the order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from luthier import __version__
+from luthier.core.artifact import Artifact
+from luthier.core.hashing import fingerprint
+from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
+from luthier.evaluate.stage import HeldOut, Report, evaluate
+from luthier.models.load import ResultRecord
+from luthier.pipeline.job import Job
+from luthier.pipeline.story import lineage, read_history, story_of
+from luthier.plan.checks import has_eval_rows
+from luthier.plan.resolve import Plan
+from luthier.registry.stage import ModelVersion, register
+from luthier.train.stage import TrainedModel, train
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    Args:
+        name: What people call it.
+        folder: Its result's place below the run folder.
+        artifact: The class of its result.
+        applies: Whether the recipe asks for it.
+        fingerprint: Hash of everything that determines the result; equal means skipped.
+        make: Makes the result.
+    """
+
+    name: str
+    folder: str
+    artifact: type[Artifact]
+    applies: Callable[[Plan], bool]
+    fingerprint: Callable[[Job], str]
+    make: Callable[[Job, str], Artifact]
+
+
+def _data_fingerprint(job: Job) -> str:
+    recipe = job.recipe
+    return fingerprint(
+        __version__,
+        recipe.data.model_dump(by_alias=True),
+        recipe.objective.model_dump(),
+        recipe.seed,
+        job.input_hashes["data"],
+        job.text_hashes,
+    )
+
+
+def _make_data(job: Job, digest: str) -> DatasetVersion:
+    data = job.recipe.data
+    dataset = prepare(
+        data.train,
+        data.eval,
+        data.clean,
+        job.objective.encoder,
+        folder=job.folder.path / "data",
+        recipe_folder=job.plan.recipe_folder,
+        seed=job.recipe.seed,
+        fingerprint=digest,
+        hashes=job.text_hashes,
+        events=job.events,
+    )
+    for notice in dataset.notices:
+        job.events.emit("notice", message=notice)
+    return dataset
+
+
+def _train_fingerprint(job: Job) -> str:
+    recipe = job.recipe
+    # What changes only the telling or the keeping leaves the weights as they are.
+    silent = {"logging_steps", "report_to", "disk_full_wait_minutes", "save_total_limit"}
+    return fingerprint(
+        job.dataset.fingerprint,
+        recipe.model.model_dump(exclude={"base"}),
+        recipe.method.model_dump(),
+        recipe.train.model_dump(exclude=silent),
+        recipe.seed,
+        job.input_hashes["base"],
+    )
+
+
+def _make_model(job: Job, digest: str) -> TrainedModel:
+    recipe = job.recipe
+    return train(
+        job.load_base,
+        job.method,
+        job.objective,
+        read_examples(job.dataset, "train"),
+        read_examples(job.dataset, "eval") if recipe.train.eval_strategy != "no" else (),
+        recipe.train,
+        tokenizer=job.tokenizer,
+        stop_token_ids=job.stop_token_ids,
+        record=ResultRecord(
+            base=_base_name(job),
+            base_hash=job.input_hashes["base"],
+            method=recipe.method.name,
+            dtype=recipe.model.dtype,
+            **job.text_hashes,
+        ),
+        dtype=job.dtype,
+        micro_batch_tokens=job.plan.micro_batch_tokens,
+        num_trainable=job.plan.trainable.num_trainable,
+        seed=recipe.seed,
+        fingerprint=digest,
+        run_folder=job.folder.path,
+        events=job.events,
+    )
+
+
+def _base_name(job: Job) -> str:
+    """Return the base as every folder can find it: a path relative to the recipe becomes absolute."""
+    base = job.recipe.model.base
+    beside = job.plan.recipe_folder / base
+    return str(beside.resolve()) if beside.exists() else base
+
+
+def _evaluate_fingerprint(job: Job) -> str:
+    recipe = job.recipe
+    gates = [gate.model_dump() for gate in recipe.gates]
+    return fingerprint(job.trained.fingerprint, recipe.evaluate.model_dump(), gates, recipe.seed)
+
+
+def _make_report(job: Job, digest: str) -> Report:
+    recipe = job.recipe
+    is_chat = job.template is not None
+    return evaluate(
+        job.load_base,
+        job.trained.folder,
+        HeldOut(read_examples(job.dataset, "eval"), read_samples(job.dataset, "eval") if is_chat else ()),
+        job.objective,
+        recipe.evaluate,
+        recipe.gates,
+        method=job.method,
+        loss_on=recipe.objective.loss_on if recipe.objective.name == "sft" else "all",
+        tokenizer=job.tokenizer,
+        template=job.template,
+        dtype=job.dtype,
+        trained_loss=job.trained.eval_loss,
+        story=story_of(job),
+        seed=recipe.seed,
+        folder=job.folder.path / "report",
+        fingerprint=digest,
+        events=job.events,
+    )
+
+
+def _register_fingerprint(job: Job) -> str:
+    judged = job.report.fingerprint if job.report else job.trained.fingerprint
+    assert job.recipe.register_
+    return fingerprint(judged, job.recipe.register_.model_dump())
+
+
+def _make_version(job: Job, digest: str) -> ModelVersion:
+    section = job.recipe.register_
+    assert section
+    report = job.report
+    metrics: dict[str, Any] = {}
+    for metric in report.metrics if report else ():
+        metrics[f"base_{metric['metric']}"] = metric["base"]["value"]
+        metrics[metric["metric"]] = metric["tuned"]["value"]
+    records = [job.folder.path / name for name in ("recipe.yaml", "plan.json", "lock.json", "receipt.json")]
+    reports = [report.folder / name for name in ("report.json", "report.html")] if report else []
+    return register(
+        section.name,
+        section.alias,
+        job.trained.folder,
+        tracking_uri=section.tracking_uri,
+        run=job.folder.name,
+        parameters=job.plan.values(),
+        metrics=metrics,
+        history=read_history(job.trained.folder),
+        tags=lineage(job),
+        files=[path for path in (*records, *reports) if path.is_file()],
+        folder=job.folder.path / "register",
+        fingerprint=digest,
+    )
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("data", "data", DatasetVersion, lambda plan: True, _data_fingerprint, _make_data),
+    Stage("train", "model", TrainedModel, lambda plan: True, _train_fingerprint, _make_model),
+    Stage(
+        "evaluate",
+        "report",
+        Report,
+        lambda plan: has_eval_rows(plan.recipe),
+        _evaluate_fingerprint,
+        _make_report,
+    ),
+    Stage(
+        "register",
+        "register",
+        ModelVersion,
+        lambda plan: plan.recipe.register_ is not None,
+        _register_fingerprint,
+        _make_version,
+    ),
+)
