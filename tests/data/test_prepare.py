@@ -135,8 +135,10 @@ class TestEveryRowIsSomewhere:
 
 
 class TestLabelBudget:
-    def test_figures_are_those_of_the_stored_rows(self, tmp_path: Path) -> None:
-        dataset = _prepare(tmp_path, TestEveryRowIsSomewhere.ROWS, encoder=_encoder(max_length=100))
+    @pytest.mark.parametrize("loss_on", ["assistant", "all"])
+    def test_figures_are_those_of_the_stored_rows(self, tmp_path: Path, loss_on: str) -> None:
+        encoder = _encoder(max_length=100, loss_on=loss_on)
+        dataset = _prepare(tmp_path, TestEveryRowIsSomewhere.ROWS, encoder=encoder)
         budget = _budget(dataset)
         for split in ("train", "eval"):
             columns = pyarrow.parquet.read_table(dataset.folder / f"{split}.parquet").to_pydict()
@@ -154,7 +156,10 @@ class TestLabelBudget:
         train = budget["splits"]["train"]
         assert (dataset.num_tokens, dataset.num_supervised) == (train["tokens"], train["supervised_tokens"])
         assert dataset.max_tokens == max(s["longest_example_tokens"] for s in budget["splits"].values())
-        lost = [s["answers_without_end_token"] for s in budget["splits"].values()]
+
+    def test_rows_that_lost_their_end_are_named(self, tmp_path: Path) -> None:
+        dataset = _prepare(tmp_path, TestEveryRowIsSomewhere.ROWS, encoder=_encoder(max_length=100))
+        lost = [split["answers_without_end_token"] for split in _budget(dataset)["splits"].values()]
         assert sum(entry["rows"] for entry in lost) == 1
         assert [place for entry in lost for place in entry["first"]] == ["train.jsonl, row 46"]
 
@@ -327,11 +332,14 @@ class TestStage:
         assert (dataset.template_hash, dataset.tokenizer_hash, dataset.fingerprint) == ("t", "k", "f")
 
     def test_content_hash_depends_on_labels_too(self, tmp_path: Path) -> None:
-        hashes = {
-            _prepare(tmp_path / loss_on, _alpaca(10), encoder=_encoder(loss_on=loss_on)).content_hash
-            for loss_on in ("assistant", "all")
-        }
-        assert len(hashes) == 2
+        user, answer = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+        datasets = [
+            _prepare(tmp_path / f"{weight}", [{"messages": [user, {**answer, "weight": weight}, user, answer]}],
+                     evaluation={})
+            for weight in (0, 1)
+        ]  # fmt: skip
+        tokens = [read_examples(dataset, "train")[0].input_ids.tolist() for dataset in datasets]
+        assert tokens[0] == tokens[1] and datasets[0].content_hash != datasets[1].content_hash
 
     def test_progress_reaches_the_total(self, tmp_path: Path) -> None:
         _prepare(tmp_path, _alpaca(1200))

@@ -319,6 +319,17 @@ add_generation_prompt %}{{ eos_token }}{% endif %}{{ '\n' }}{% endfor %}{% if ad
         assert fault.reason in ("turn_without_end", "history_rewritten")
         assert _trained(template, template.encode(TURNS[:2])) == ["first answer<|im_end|>"]
 
+    def test_calling_turn_without_end_token(self) -> None:
+        """Plain answers end well, but a model trained on this would never stop after a call."""
+        endless = QWEN.template.replace(
+            "{%- endfor %}{{- '<|im_end|>\n' }}",
+            "{%- endfor %}{{- '\n' if m.tool_calls else '<|im_end|>\n' }}",
+        )
+        template = _made(QWEN, template=endless)
+        fault = _refusal(template, TOOL_TURNS)
+        assert fault.reason == "turn_without_end" and "turn 2" in fault.problem
+        assert len(_trained(template, template.encode(TURNS))) == 2
+
     def test_history_that_is_rewritten(self) -> None:
         """The shape of Qwen3: reasoning is removed from the turns before the last question."""
         template = _made(
@@ -380,8 +391,12 @@ class TestTokenizers:
         assert not any("padding" in notice for notice in _family("chatml").notices)
 
     def test_padding_and_truncation_of_the_caller_do_not_matter(self) -> None:
-        template = _made(CHATML)
+        tokenizer = make_tokenizer(CHATML)
+        tokenizer.backend_tokenizer.enable_truncation(4)
+        tokenizer.backend_tokenizer.enable_padding(length=99)
+        template = ChatTemplate(tokenizer)
         before = template.encode(TURNS)
+        assert before == _family("chatml").encode(TURNS)
         template.tokenizer(["a", "b c d"], padding=True, truncation=True, max_length=3)
         template.tokenizer.backend_tokenizer.enable_truncation(4)
         template.tokenizer.backend_tokenizer.enable_padding(length=99)
@@ -397,6 +412,25 @@ class TestTokenizers:
         for index in (1, 3):
             prompt = template.prompt_ids(TURNS[:index])
             assert chat.input_ids[: len(prompt)] == prompt
+
+    def test_space_before_every_text_keeps_the_tokens_of_the_whole(self) -> None:
+        template = _made(LLAMA3, prefix_space=True)
+        text = template.prompt_text(TURNS[:3])
+        whole = template.tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert template.prompt_ids(TURNS[:3]) == whole
+        assert template.encode(TURNS).input_ids[: len(whole)] == whole
+
+    def test_space_before_every_text_refuses_a_token_across_the_start_of_an_answer(self) -> None:
+        """The prompt ends with a space that joins the answer's first word in training, but not in serving."""
+        spaced = (
+            "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}"
+            "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+        )
+        turns = [Message("user", "q"), Message("assistant", "the time")]
+        template = _made(CHATML, template=spaced, prefix_space=True)
+        assert _refusal(template, turns).reason == "prompt_tokens_differ"
+        joined = _made(CHATML, template=spaced)
+        assert _trained(joined, joined.encode(turns)) == ["the time<|im_end|>"]
 
     def test_space_before_every_text_refuses_special_text(self) -> None:
         template = _made(CHATML, prefix_space=True)

@@ -390,7 +390,8 @@ def test_a_constant_rate_is_not_warmed_up_there(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("fp16", True), ("freeze_trainable_layers", 0), ("val_size", 200), ("learning_rate", "fast"), ("learning_rate", -1.0), ("save_steps", 0.1),
+        ("fp16", True), ("freeze_trainable_layers", 0),
+        ("val_size", 200), ("learning_rate", "fast"), ("learning_rate", -1.0), ("save_steps", 0.1),
         ("lr_scheduler_type", "polynomial"), ("optim", "lion"), ("cutoff_len", 0), ("bf16", "perhaps"),
         ("never_heard_of", 0), ("quantization_bit", 4), ("save_strategy", "best"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import warnings
 
 import click
 
@@ -56,6 +58,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line: a user's mistake prints fault and cure, a bug of ours keeps its traceback."""
+    # Bars and warnings of other libraries would break ours; what a user must know, Luthier says itself.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_request:

@@ -67,6 +67,7 @@ class PlainProgress:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._last = 0.0
         self._num_steps = 0
+        self._begun = (0, 0.0)
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Print what an event says."""
@@ -74,6 +75,7 @@ class PlainProgress:
             self._console.print(sentence, markup=False)
         elif event["kind"] == "train_begin":
             self._num_steps = event["num_steps"]
+            self._begun = (event["step"], event["time"])
         elif event["kind"] in ("train_step", "progress") and self._is_time(event):
             self._console.print(self._line(event), markup=False)
 
@@ -86,7 +88,9 @@ class PlainProgress:
     def _line(self, event: dict[str, Any]) -> str:
         if event["kind"] == "progress":
             return f"{event['stage']}: {event['done']}/{event['total']}"
-        seconds = (self._num_steps - event["step"]) * event["seconds_per_step"]
+        # From the whole of this start: single steps differ too much in length.
+        step, begun = self._begun
+        seconds = (event["time"] - begun) / (event["step"] - step) * (self._num_steps - event["step"])
         return f"step {event['step']}/{self._num_steps}  {_numbers(event)}  {seconds:,.0f} s left"
 
     def close(self) -> None:

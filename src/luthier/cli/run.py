@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from luthier.cli.progress import make_progress
 from luthier.cli.recipes import load_recipe, recipe_options
+from luthier.cli.tables import print_facts
 from luthier.core.errors import GateFailedError, LuthierError
 
 if TYPE_CHECKING:
@@ -74,11 +73,7 @@ def show_run(folder: RunFolder, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(summary, ensure_ascii=False, default=str))
         return
-    console = Console(highlight=False)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in _rows(summary):
-        table.add_row(f"[bold]{name}", value)
-    console.print(table)
+    print_facts(_rows(summary))
 
 
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:

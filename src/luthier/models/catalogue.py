@@ -33,6 +33,11 @@ class CatalogueEntry:
     sha256: str
     weights: str = ""
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package is there."""
+        return importlib.util.find_spec(self.module) is not None
+
     def path(self) -> Path:
         """Return the file or folder inside the installed package.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ RESULT_FILE = "luthier.json"
 """Beside the weights of a model that Luthier made: its base, method and the hashes that it was trained with."""
 
 _CONVERSION_FILE = "conversion.json"
+_log = logging.getLogger(__name__)
 
 
 def locate_base(name: str) -> Path:
@@ -114,9 +116,10 @@ def _convert_gguf(gguf: Path, folder: Path, sha256: str) -> None:
     """Dequantize a GGUF file once into a plain folder in bfloat16."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    _log.warning("converting %s into %s, once", gguf.name, folder)
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
@@ -145,10 +148,10 @@ def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = Fa
         ModelError: The folder is incomplete, or any weight would be left at a random value.
     """
     from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
     check_folder(folder)
-    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,

@@ -189,12 +189,12 @@ def _fault_of(detail: dict[str, Any], lines: Mapping[str, int]) -> Fault:
     if kind == "union_tag_not_found":
         return Fault(f"{path}.name", "is required and absent", None, line)
     message = detail["msg"][0].lower() + detail["msg"][1:]
-    cure = (
+    hint = (
         "write it without quotes"
         if kind.startswith(("int_", "float_", "bool_")) and isinstance(value, str)
         else None
     )
-    return Fault(path, f"{value!r} is wrong: {message}", cure, line)
+    return Fault(path, f"{value!r} is wrong: {message}", hint, line)
 
 
 def _dotted(location: Sequence[str | int]) -> str:

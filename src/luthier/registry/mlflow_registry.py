@@ -19,6 +19,8 @@ from luthier.core.optional import require
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 SCHEME = "models:/"
+HISTORY_PREFIX = "training/"
+"""Of metrics by step, so that they do not hide the final figures of the same name."""
 
 _EXPERIMENT = "luthier"
 _FILES_TAG = "luthier.files"
@@ -37,7 +39,7 @@ class Version:
         run: Id of the Luthier run that made it.
         mlflow_run: Id of the MLflow run with parameters, metrics and files.
         created: Milliseconds since 1970.
-        metrics: Of the MLflow run.
+        metrics: Of the MLflow run; those by step have the prefix ``training/``.
         parameters: Of the MLflow run.
     """
 
@@ -69,6 +71,7 @@ class Registry:
 
     def __init__(self, tracking_uri: str | None = None) -> None:
         require("mlflow", extra="registry", purpose="the model registry")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         for name in ("alembic", "mlflow"):
             logging.getLogger(name).setLevel(logging.ERROR)
         from mlflow import MlflowClient
@@ -246,7 +249,7 @@ class Registry:
         figures = [Metric(key, value, 0, 0) for key, value in metrics.items()]
         for event in history:
             figures += [
-                Metric(key, event[key], int(event["time"] * 1000), event["step"])
+                Metric(HISTORY_PREFIX + key, event[key], int(event["time"] * 1000), event["step"])
                 for key in ("loss", "eval_loss", "learning_rate", "tokens_per_second")
                 if key in event
             ]

@@ -217,10 +217,7 @@ def check_value(path: str, value: Any) -> None:
     if fields[0].metadata:
         annotation = Annotated[(annotation, *fields[0].metadata)]
     try:
-        # A source names its schema by an alias, which a list of models would not be told in strict mode.
-        TypeAdapter(
-            annotation, config=None if "Source" in str(annotation) else ConfigDict(strict=True)
-        ).validate_python(value)
+        TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
     except ValidationError as error:
         message = error.errors(include_url=False)[0]["msg"]
         raise Untranslatable(f"{path} does not take {value!r}: {message[0].lower()}{message[1:]}") from error

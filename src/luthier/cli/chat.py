@@ -1,0 +1,103 @@
+"""`luthier chat`: talk to a run or a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from luthier.cli.target import model_of
+
+if TYPE_CHECKING:
+    from luthier.data.sample import Message
+    from luthier.models.chat_model import ChatModel
+    from luthier.models.generate import Sampling
+
+
+@click.command()
+@click.argument("target", metavar="RUN_OR_MODEL")
+@click.option("--prompt", help="Ask this one question, print the answer and end.")
+@click.option("--system", help="System message before the conversation.")
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), default=256, show_default=True, help="Longest answer."
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0.0, 2.0),
+    default=0.0,
+    show_default=True,
+    help="0 gives the most probable answer.",
+)
+@click.option("--seed", type=int, help="Of the samples, with a temperature above 0.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="With --prompt: print question, answer and tokens as JSON."
+)
+def chat(
+    target: str,
+    prompt: str | None,
+    system: str | None,
+    max_tokens: int,
+    temperature: float,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Talk to RUN_OR_MODEL: a run folder, a model folder, models:/NAME@ALIAS, or a base."""
+    if as_json and prompt is None:
+        raise click.UsageError("--json goes with --prompt")
+    folder, name = model_of(target)
+    from luthier.data.sample import Message
+    from luthier.models.chat_model import ChatModel
+    from luthier.models.generate import Sampling
+
+    model = ChatModel.from_folder(folder)
+    sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
+    opening = [Message("system", system)] if system else []
+    if prompt is not None:
+        answer, count = _answer(model, [*opening, Message("user", prompt)], sampling, is_quiet=as_json)
+        if as_json:
+            facts = {"model": name, "prompt": prompt, "answer": answer, "completion_tokens": count}
+            click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    click.secho(f"{name}: /new starts over, /quit or Ctrl-D ends", dim=True)
+    turns = list(opening)
+    while (question := _read_question()) is not None:
+        if question == "/new":
+            turns = list(opening)
+            continue
+        turns.append(Message("user", question))
+        answer, _ = _answer(model, turns, sampling, is_quiet=False)
+        turns.append(Message("assistant", answer))
+
+
+def _read_question() -> str | None:
+    """Return what the user types; None at the end."""
+    while True:
+        try:
+            text = input("> ").strip()
+        except EOFError:
+            click.echo()
+            return None
+        if text == "/quit":
+            return None
+        if text:
+            return text
+
+
+def _answer(
+    model: ChatModel, turns: Sequence[Message], sampling: Sampling, *, is_quiet: bool
+) -> tuple[str, int]:
+    """Print an answer as it comes, and return it with its number of tokens."""
+    parts, count = [], 0
+    prompt = model.prompt_ids(turns)
+    for piece in model.stream(prompt, sampling):
+        parts.append(piece.text)
+        count = piece.num_tokens
+        if not is_quiet:
+            click.echo(piece.text, nl=False)
+        if piece.finish_reason == "length" and not is_quiet:
+            click.secho(" … (cut at --max-tokens)", dim=True, nl=False)
+    if not is_quiet:
+        click.echo()
+    return "".join(parts), count
