@@ -59,7 +59,7 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str) -> str:
         placed = [place(x, y) for x, y in line.points]
         path = " ".join(f"{x},{y}" for x, y in placed)
         parts.append(f'<polyline class="{line.style}" points="{path}"/>')
-        if line.has_marks:
+        if line.has_marks or len(placed) == 1:  # a line of one point shows nothing
             parts += [f'<circle class="{line.style}" cx="{x}" cy="{y}" r="3.5"/>' for x, y in placed]
         parts.append(
             f'<text class="legend {line.style}" x="{_WIDTH - _RIGHT - 8}" y="{_TOP + 14 + 18 * number}" '

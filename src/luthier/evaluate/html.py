@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -42,4 +43,4 @@ def _number(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{value:+.1%}"
+    return "no limit" if math.isinf(value) else f"{value:+.1%}"

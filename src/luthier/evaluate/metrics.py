@@ -30,7 +30,8 @@ class Comparison:
         num_rows: Rows it was measured on.
         base: Of the base model.
         tuned: Of the result.
-        improvement: Relative, positive is better: 0.1 is 10 % less loss or 10 % more score. None where the base is 0.
+        improvement: Relative, positive is better: 0.1 is 10 % less loss or 10 % more score. None where the base is 0;
+            its upper end is infinite where many resamples of the base score 0.
         p_value: Two-sided, of a paired permutation test over the rows.
     """
 

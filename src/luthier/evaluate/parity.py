@@ -53,12 +53,12 @@ def prove_prompts(
         turns = [n for n, m in enumerate(sample.messages) if m.role == "assistant" and m.weight]
         for turn in turns[-1:] if loss_on == "last_turn" else turns:
             served = template.prompt_ids(sample.messages[:turn], sample.tools)
-            if len(served) >= len(trained):
-                continue  # cut off before this turn
-            if served != trained[: len(served)]:
+            if served[: len(trained)] != trained[: len(served)]:
                 raise TemplateError(
                     f"serving would feed other tokens than turn {turn + 1} was trained on", where=sample.place
                 )
+            if len(served) >= len(trained):
+                continue  # cut off before this turn: equal as far as it goes, but no proof
             num_prompts, num_tokens = num_prompts + 1, num_tokens + len(served)
         if loss_on != "all" and not example.lost_end:
             last = int(example.labels[example.labels != IGNORED][-1])
@@ -87,7 +87,7 @@ def prove_reload(trained_loss: float, reloaded_loss: float) -> dict[str, Any]:
         ModelError: They differ by more than rounding explains.
     """
     difference = abs(reloaded_loss - trained_loss) / trained_loss
-    if difference > RELOAD_TOLERANCE:
+    if not difference <= RELOAD_TOLERANCE:  # so that NaN raises too
         raise ModelError(
             f"the saved model has held-out loss {reloaded_loss:.4f}, in training it had {trained_loss:.4f}",
             cure="this is a bug of ours or a damaged disk: please report it with the run folder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,7 @@ def evaluate(
         "proofs": proofs,
     }
     with atomic_folder(folder) as partial:
-        write_json(partial / "report.json", content)
+        write_json(partial / "report.json", _strict_json(content))
         write_text(partial / "report.html", render_report(content))
         names = ("metrics", "gates", "proofs", "passed")
         Report(folder=partial, fingerprint=fingerprint, **{name: content[name] for name in names}).save()
@@ -227,3 +228,12 @@ def _side_by_side(
         {"row": q.place, "prompt": q.prompt, "reference": q.reference, "base": b.strip(), "tuned": t.strip()}
         for q, b, t in zip(questions, base, tuned, strict=True)
     ]
+
+
+def _strict_json(value: Any) -> Any:
+    """Return the content with null for what JSON has no number for, e.g. an interval without an upper end."""
+    if isinstance(value, Mapping):
+        return {name: _strict_json(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_strict_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

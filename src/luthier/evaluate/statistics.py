@@ -85,13 +85,13 @@ def paired_p_value(base: Values, tuned: Values, how: Resampling) -> float:
         how: Permutations that are drawn, and their seed.
     """
     differences = base - tuned
-    observed = abs(differences.sum())
+    # Rounding must not turn an equal sum into a smaller one, and it grows with the terms, not with their sum.
+    observed = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
     generator = np.random.default_rng(how.seed)
     at_least = 0
     for start in range(0, how.samples, _BLOCK):
         signs = generator.choice([-1.0, 1.0], size=(min(_BLOCK, how.samples - start), len(differences)))
-        # A rounding error must not turn an equal sum into a smaller one.
-        at_least += int((np.abs(signs @ differences) >= observed * (1 - 1e-12)).sum())
+        at_least += int((np.abs(signs @ differences) >= observed).sum())
     return (at_least + 1) / (how.samples + 1)
 
 
@@ -108,5 +108,7 @@ def _resampled(rows_MN: Values, how: Resampling) -> list[Values]:
 
 def _interval(value: float, drawn: Values, confidence: float) -> Interval:
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(drawn, [tail, 1.0 - tail])
+    # Draws themselves, the outer ones: between an infinite draw and its neighbour nothing can be interpolated.
+    low = np.quantile(drawn, tail, method="lower")
+    high = np.quantile(drawn, 1.0 - tail, method="higher")
     return Interval(value, float(low), float(high))

@@ -75,10 +75,8 @@ def _patch_lora(parts: CausalLM, patch: Patch) -> set[int]:
 
     num_fast, obstacles = 0, []
     inside: set[int] = set()
-    module: Any
-    for module in list(parts.base.modules()):
-        if not isinstance(module, LoraLayer):
-            continue
+    layers: list[Any] = [module for module in parts.base.modules() if isinstance(module, LoraLayer)]
+    for module in layers:
         obstacle = lora_obstacle(module) if type(module) is LoraLinear else f"LoRA of {type(module).__name__}"
         if obstacle:
             obstacles.append(obstacle)

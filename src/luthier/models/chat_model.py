@@ -97,7 +97,8 @@ class ChatModel:
             if text.is_stopped:
                 yield Piece("", count, "stop")
                 return
-        yield Piece(text.finish(), count, "length")
+        rest = text.finish()
+        yield Piece(rest, count, "stop" if text.is_stopped else "length")
 
     def answers(
         self,

@@ -130,7 +130,9 @@ class TextStream:
         self.is_stopped = False
 
     def add(self, token: int) -> str:
-        """Return the text that is certain once ``token`` is known."""
+        """Return the text that is certain once ``token`` is known; nothing after a stop string."""
+        if self.is_stopped:
+            return ""
         self._ids.append(token)
         # The first token of a text may lose its space, so each decoding begins some tokens earlier.
         before = self._decode(self._ids[self._start : self._read])
@@ -154,10 +156,11 @@ class TextStream:
 
     def _release(self, text: str, *, is_last: bool) -> str:
         text = self._held + text
-        found = [text.find(stop) for stop in self._stop if stop in text]
+        # The string that is complete first counts, so that the text does not depend on the tokens' borders.
+        found = [(text.find(stop) + len(stop), text.find(stop)) for stop in self._stop if stop in text]
         if found:
             self.is_stopped, self._held = True, ""
-            return text[: min(found)]
+            return text[: min(found)[1]]
         keep = 0 if is_last else self._possible_stop(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

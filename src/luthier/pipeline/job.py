@@ -138,17 +138,22 @@ class Job:
         )
 
 
-def open_job(plan: Plan, listeners: tuple[Listener, ...] = ()) -> Job:
+def open_job(plan: Plan, listeners: tuple[Listener, ...] = (), *, is_recorded: bool = True) -> Job:
     """Return the job of a plan.
 
     Its id follows from the recipe, the data and the base, so that the same command finds its own earlier work.
+
+    Args:
+        plan: What is to be done.
+        listeners: Told about every event.
+        is_recorded: Write the events to the run folder; otherwise nothing is written.
     """
     recipe = plan.recipe
     sources = [*recipe.data.train, *recipe.data.eval.sources]
     hashes = {"base": weights_hash(plan.base.folder), "data": source_hash(sources, plan.recipe_folder)}
     identity = fingerprint(recipe.model_dump(by_alias=True, exclude={"runs_dir"}), hashes)
     folder = RunFolder(Path(recipe.runs_dir) / f"{recipe.name}-{short(identity)}")
-    events = EventLog(folder.events_path)
+    events = EventLog(folder.events_path if is_recorded else None)
     for listener in listeners:
         events.listen(listener)
     return Job(plan, folder, events, hashes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from luthier import __version__
@@ -54,13 +55,18 @@ def _data_fingerprint(job: Job) -> str:
 
 
 def _make_data(job: Job, digest: str) -> DatasetVersion:
+    return prepare_data(job, digest, job.folder.path / "data")
+
+
+def prepare_data(job: Job, digest: str, folder: Path) -> DatasetVersion:
+    """Do the data stage into a folder, and tell its notices."""
     data = job.recipe.data
     dataset = prepare(
         data.train,
         data.eval,
         data.clean,
         job.objective.encoder,
-        folder=job.folder.path / "data",
+        folder=folder,
         recipe_folder=job.plan.recipe_folder,
         seed=job.recipe.seed,
         fingerprint=digest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,8 @@ class Plan:
 
     def origin(self, path: str) -> str:
         """Return where a value came from."""
-        parts = path.split(".")
-        prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+        parts = re.sub(r"\[\d+\]", r".\g<0>", path).split(".")  # data.train[0].path: the list is a step too
+        prefixes = (".".join(parts[:n]).replace(".[", "[") for n in range(len(parts), 0, -1))
         return next((self.origins[p] for p in prefixes if p in self.origins), "default")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from luthier.recipe.schema import TrainSection
+
 
 class StepOrder:
     """The rows of each optimizer step.
@@ -62,3 +64,39 @@ def split_by_tokens(rows: Sequence[int], lengths: Sequence[int], max_tokens: int
         batches[-1].append(row)
         tokens += lengths[row]
     return batches
+
+
+class StepPlan:
+    """All steps of a run: how many, which rows each takes, and how those are cut into micro-batches.
+
+    Args:
+        lengths: Tokens of each training row.
+        settings: The recipe's train section.
+        micro_batch_tokens: Longest packed micro-batch in tokens.
+        seed: Seed of the order.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], settings: TrainSection, *, micro_batch_tokens: int, seed: int
+    ) -> None:
+        self.lengths = lengths
+        self._settings = settings
+        self._micro_batch_tokens = micro_batch_tokens
+        rows_per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        self._order = StepOrder(len(lengths), rows_per_step, seed)
+        self.steps_per_epoch = self._order.steps_per_epoch
+        self.num_steps = settings.max_steps or math.ceil(settings.num_train_epochs * self.steps_per_epoch)
+
+    def rows(self, step: int) -> list[int]:
+        """Return the row numbers of step ``step``, from 0."""
+        return self._order.rows(step)
+
+    def micro_batches(self, rows: Sequence[int]) -> list[list[int]]:
+        """Cut the rows of a step."""
+        if self._settings.packing:
+            return split_by_tokens(rows, self.lengths, self._micro_batch_tokens)
+        return split_by_rows(rows, self._settings.per_device_train_batch_size)
+
+    def num_tokens(self, rows: Sequence[int]) -> int:
+        """Return the tokens of rows, padding not counted."""
+        return sum(self.lengths[row] for row in rows)

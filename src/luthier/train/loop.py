@@ -22,7 +22,7 @@ from luthier.data.example import Example
 from luthier.methods.contract import trained_parameters
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
-from luthier.train.batches import StepOrder, split_by_rows, split_by_tokens
+from luthier.train.batches import StepPlan, split_by_rows
 from luthier.train.checkpoint import CheckpointStore, TrainState
 from luthier.train.interrupt import StopSignal
 from luthier.train.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
@@ -90,18 +90,14 @@ class Loop:
         self._objective = objective
         self._train_rows = train_rows
         self._eval_rows = eval_rows
-        self._lengths = [len(row.input_ids) for row in train_rows]
         self._settings = settings
         self._dtype = dtype
-        self._micro_batch_tokens = micro_batch_tokens
         self._seed = seed
         self._checkpoints = checkpoints
         self._events = events
-        rows_per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-        self._order = StepOrder(len(train_rows), rows_per_step, seed)
-        self.num_steps = settings.max_steps or math.ceil(
-            settings.num_train_epochs * self._order.steps_per_epoch
-        )
+        lengths = [len(row.input_ids) for row in train_rows]
+        self._steps = StepPlan(lengths, settings, micro_batch_tokens=micro_batch_tokens, seed=seed)
+        self.num_steps = self._steps.num_steps
         self._num_warmup_steps = count_warmup_steps(
             self.num_steps, ratio=settings.warmup_ratio, steps=settings.warmup_steps
         )
@@ -168,7 +164,7 @@ class Loop:
             return False
         if strategy == "steps":
             return bool(step % getattr(self._settings, f"{kind}_steps") == 0) or step == self.num_steps
-        return step % self._order.steps_per_epoch == 0 or step == self.num_steps
+        return step % self._steps.steps_per_epoch == 0 or step == self.num_steps
 
     def _should_stop_early(self, state: TrainState) -> bool:
         patience = self._settings.early_stopping_patience
@@ -179,20 +175,16 @@ class Loop:
         )
         return True
 
-    def _micro_batches(self, rows: list[int]) -> list[list[int]]:
-        if self._settings.packing:
-            return split_by_tokens(rows, self._lengths, self._micro_batch_tokens)
-        return split_by_rows(rows, self._settings.per_device_train_batch_size)
-
     def _step(self, step: int) -> StepResult:
         """Do one optimizer step: the gradient of the mean over all its supervised tokens."""
         started = time.perf_counter()
         # Seeded by the step, dropout needs no generator state in checkpoints and evaluation cannot disturb it.
         torch.manual_seed(self._seed * 1_000_003 + step)
         self._model.train()
-        rows = self._order.rows(step)
+        rows = self._steps.rows(step)
         batches = [
-            self._objective.collate([self._train_rows[r] for r in b]) for b in self._micro_batches(rows)
+            self._objective.collate([self._train_rows[r] for r in batch])
+            for batch in self._steps.micro_batches(rows)
         ]
         num_items = sum(batch.num_supervised for batch in batches)
         total = 0.0
@@ -206,8 +198,8 @@ class Loop:
         self._set_rate(step)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        num_tokens = sum(self._lengths[row] for row in rows)
-        return StepResult(total / num_items, grad_norm, num_items, num_tokens, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return StepResult(total / num_items, grad_norm, num_items, self._steps.num_tokens(rows), seconds)
 
     def _loss(self, batch: Any) -> Any:
         with torch.autocast(self._accelerator.device.type, self._dtype, enabled=self._dtype != torch.float32):
@@ -259,7 +251,7 @@ class Loop:
         self._events.emit(
             "train_step",
             step=state.step,
-            epoch=round(state.step / self._order.steps_per_epoch, 4),
+            epoch=round(state.step / self._steps.steps_per_epoch, 4),
             loss=sum(r.loss * r.num_items for r in results) / num_items,
             learning_rate=self._rate(state.step - 1),
             grad_norm=results[-1].grad_norm,

@@ -1,28 +1,29 @@
-"""Predict a run's time and memory from a probe: one and two layers of the real architecture, timed here.
+"""Measure what training costs on this machine, with small models of the real architecture and the real rows.
 
-The difference of the two is a layer's cost, the rest is the cost of embedding and head. Memory is
-counted, not sampled: autograd reports every tensor it keeps for the backward pass.
+One model has one layer, the other three: half their difference is a layer, the rest is embedding and head.
+Memory is counted, not sampled: autograd reports every tensor that it keeps for the backward pass.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
-from luthier.core.files import read_json, write_json
-from luthier.core.hashing import fingerprint
-from luthier.core.home import cache_folder
 from luthier.data.example import Example
 from luthier.methods.contract import Method, trained_parameters
 from luthier.objectives.contract import Objective
+from luthier.recipe.schema import TrainSection
+from luthier.train.optimizer import build_optimizer
 
-_REPEATS = 3
+_REPEATS = 5
+_FEW, _MANY = 1, 3
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,20 @@ class Cost:
     """What the whole model costs on this machine.
 
     Args:
-        seconds_per_token: Training, forward and backward.
-        seconds_per_eval_token: Forward only.
-        spread: Half the relative difference between the slowest and the fastest repetition.
-        activation_bytes_per_token: Kept for the backward pass.
-        transient_bytes_per_token: At the head, beside what is kept.
-        overhead_bytes: The process without a model.
+        train_seconds_per_token: Forward and backward.
+        eval_seconds_per_token: Forward only.
+        step_seconds_per_parameter: The optimizer's update, by trained parameter.
+        spread: Half the relative range of the middle repetitions.
+        kept_bytes_per_token: Activations kept for the backward pass.
+        process_bytes: The process before a model is loaded.
     """
 
-    seconds_per_token: float
-    seconds_per_eval_token: float
+    train_seconds_per_token: float
+    eval_seconds_per_token: float
+    step_seconds_per_parameter: float
     spread: float
-    activation_bytes_per_token: float
-    transient_bytes_per_token: float
-    overhead_bytes: int
+    kept_bytes_per_token: float
+    process_bytes: int
 
 
 def probe_cost(
@@ -51,73 +52,128 @@ def probe_cost(
     method: Method,
     objective: Objective,
     rows: Sequence[Example],
+    settings: TrainSection,
     *,
-    prepare: Callable[[Any], Any],
+    prepare: Callable[[Any], None],
     dtype: torch.dtype,
     num_layers: int,
-    micro_batch_tokens: int,
-    identity: Sequence[Any],
 ) -> Cost:
-    """Return the cost of training, measured in a few seconds or remembered from an earlier probe.
+    """Return the cost of training, measured in a few seconds.
 
     Args:
         base_folder: For the architecture; no weight is read.
         method: Applied to the small models as to the real one.
         objective: Whose loss is timed.
-        rows: Rows of the real data; the first ones that fill a micro-batch are used.
-        prepare: What the loop does to the model before training (fast path, checkpointing).
+        rows: A typical micro-batch.
+        settings: Of the optimizer.
+        prepare: What training does to the model before the first step (fast path, checkpointing).
         dtype: Type of the computation.
         num_layers: Layers of the whole model.
-        micro_batch_tokens: Size of the timed batch in tokens.
-        identity: What the cost depends on besides machine and rows, for the memory of probes.
     """
-    chosen = _fill(rows, micro_batch_tokens)
-    num_tokens = sum(len(row.input_ids) for row in chosen)
-    key = fingerprint(
-        [*identity, num_layers, str(dtype), num_tokens, len(chosen), torch.__version__, _machine()]
+    num_tokens = sum(len(row.input_ids) for row in rows)
+    batch = objective.collate(rows)
+    process_bytes = psutil.Process().memory_info().rss
+    few, many = (
+        _Probe(base_folder, method, objective, batch, settings, prepare, dtype, n) for n in (_FEW, _MANY)
     )
-    path = cache_folder() / "probes" / f"{key[:16]}.json"
-    if path.is_file():
-        return Cost(**read_json(path))
-    overhead = psutil.Process().memory_info().rss
-    batch = objective.collate(chosen)
-    with torch.random.fork_rng():
-        measured = [
-            _measure(prepare(method.apply(_small_model(base_folder, n, dtype))), objective, batch, dtype)
-            for n in (1, 2)
-        ]
-    one, two = measured
-    whole = {
-        name: one[name] + (num_layers - 1) * max(two[name] - one[name], 0.0)
-        for name in one
-        if name != "spread"
-    }
-    cost = Cost(
-        seconds_per_token=whole["train_seconds"] / num_tokens,
-        seconds_per_eval_token=whole["eval_seconds"] / num_tokens,
-        spread=max(one["spread"], two["spread"]),
-        activation_bytes_per_token=whole["saved_bytes"] / num_tokens,
-        transient_bytes_per_token=one["head_bytes"] / num_tokens,
-        overhead_bytes=overhead,
+    for probe in (few, many):  # the first pass allocates and chooses kernels
+        probe.run()
+        probe.forget()
+    for _ in range(_REPEATS):  # in turn, so that both see the same disturbances
+        few.run()
+        many.run()
+
+    def whole(name: str) -> float:
+        one, three = few.median(name), many.median(name)
+        return one + (num_layers - _FEW) * max(three - one, 0.0) / (_MANY - _FEW)
+
+    return Cost(
+        train_seconds_per_token=whole("train") / num_tokens,
+        eval_seconds_per_token=whole("eval") / num_tokens,
+        step_seconds_per_parameter=many.median("step") / many.num_trained,
+        spread=max(few.spread("train"), many.spread("train")),
+        kept_bytes_per_token=whole("kept") / num_tokens,
+        process_bytes=process_bytes,
     )
-    write_json(path, asdict(cost))
-    return cost
 
 
-def _machine() -> str:
-    return f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+class _Probe:
+    """A small model and what was measured with it."""
 
+    def __init__(
+        self,
+        folder: Path,
+        method: Method,
+        objective: Objective,
+        batch: Any,
+        settings: TrainSection,
+        prepare: Callable[[Any], None],
+        dtype: torch.dtype,
+        num_layers: int,
+    ) -> None:
+        with torch.random.fork_rng():
+            self._model = method.apply(_small_model(folder, num_layers, dtype))
+        prepare(self._model)
+        parameters = trained_parameters(self._model)
+        self.num_trained = sum(p.numel() for p in parameters.values())
+        self._optimizer = build_optimizer(parameters, settings)
+        self._objective = objective
+        self._batch = batch
+        self._dtype = dtype
+        self._measured: dict[str, list[float]] = {}
 
-def _fill(rows: Sequence[Example], max_tokens: int) -> list[Example]:
-    """Return the first rows that fit a micro-batch, at least one."""
-    chosen: list[Example] = []
-    total = 0
-    for row in rows:
-        if chosen and total + len(row.input_ids) > max_tokens:
-            break
-        chosen.append(row)
-        total += len(row.input_ids)
-    return chosen
+    def run(self) -> None:
+        """Do a training step and an evaluation, and time them."""
+        self._model.train()
+        started = time.perf_counter()
+        self._counted_loss().backward()
+        self._note("train", time.perf_counter() - started)
+        started = time.perf_counter()
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._note("step", time.perf_counter() - started)
+        self._model.eval()
+        started = time.perf_counter()
+        with torch.no_grad():
+            self._loss()
+        self._note("eval", time.perf_counter() - started)
+
+    def forget(self) -> None:
+        """Drop what was measured so far."""
+        self._measured.clear()
+
+    def median(self, name: str) -> float:
+        """Return the middle of the repetitions."""
+        return statistics.median(self._measured[name])
+
+    def spread(self, name: str) -> float:
+        """Return half the range of the middle three repetitions, relative to the median."""
+        middle = sorted(self._measured[name])[1:-1]
+        return (middle[-1] - middle[0]) / (2 * self.median(name))
+
+    def _note(self, name: str, value: float) -> None:
+        self._measured.setdefault(name, []).append(value)
+
+    def _loss(self) -> torch.Tensor:
+        with torch.autocast("cpu", self._dtype, enabled=self._dtype != torch.float32):
+            total: torch.Tensor = self._objective.loss(self._model, self._batch).total
+        return total
+
+    def _counted_loss(self) -> torch.Tensor:
+        """Return the loss and note the bytes that autograd keeps, parameters left out."""
+        own = {p.untyped_storage().data_ptr() for p in self._model.parameters()}
+        kept: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = self._loss()
+        self._note("kept", float(sum(kept.values())))
+        return loss
 
 
 def _small_model(folder: Path, num_layers: int, dtype: torch.dtype) -> Any:
@@ -128,44 +184,3 @@ def _small_model(folder: Path, num_layers: int, dtype: torch.dtype) -> Any:
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:num_layers]
     return AutoModelForCausalLM.from_config(config, dtype=dtype)
-
-
-def _measure(model: Any, objective: Objective, batch: Any, dtype: torch.dtype) -> dict[str, float]:
-    """Return seconds of training and of evaluation, bytes kept for the backward pass, and the spread."""
-    model.train()
-    parameters = trained_parameters(model)
-    static = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in static:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    def loss() -> torch.Tensor:
-        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            total: torch.Tensor = objective.loss(model, batch).total
-        return total
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss().backward()
-    train_seconds, eval_seconds = [], []
-    for _ in range(_REPEATS):
-        started = time.perf_counter()
-        loss().backward()
-        train_seconds.append(time.perf_counter() - started)
-        for parameter in parameters.values():
-            parameter.grad = None
-        started = time.perf_counter()
-        with torch.no_grad():
-            loss()
-        eval_seconds.append(time.perf_counter() - started)
-    largest = max(kept.values(), default=0)
-    return {
-        "train_seconds": min(train_seconds),
-        "eval_seconds": min(eval_seconds),
-        "spread": (max(train_seconds) - min(train_seconds)) / (2 * min(train_seconds)),
-        "saved_bytes": float(sum(kept.values())),
-        "head_bytes": float(largest),
-    }

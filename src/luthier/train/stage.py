@@ -17,6 +17,7 @@ from luthier.core.events import EventLog, read_events
 from luthier.core.files import atomic_folder, write_json
 from luthier.data.example import Example
 from luthier.kernels.accelerate import accelerate
+from luthier.kernels.patch import Part
 from luthier.methods.contract import Method, trained_parameters
 from luthier.models.load import ResultRecord
 from luthier.objectives.contract import Objective
@@ -96,10 +97,8 @@ def train(
     trained = trained_parameters(model)
     if (count := sum(p.numel() for p in trained.values())) != num_trainable:
         raise AssertionError(f"the plan promised {num_trainable} trained parameters, the method made {count}")
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    acceleration = accelerate(model, compute_dtype=dtype, fused_loss=False)
-    events.emit("fast_path", parts=[str(part) for part in acceleration.report])
+    parts = prepare_model(model, settings, dtype)
+    events.emit("fast_path", parts=[str(part) for part in parts])
     trained_before = {name: _digest(p) for name, p in trained.items()}
     frozen_before = _frozen_digest(model)
 
@@ -164,6 +163,13 @@ def train(
         seconds=round(state.seconds, 2),
         tensors_moved=[moved, len(trained)],
     ).save()
+
+
+def prepare_model(model: Any, settings: TrainSection, dtype: torch.dtype) -> list[Part]:
+    """Put what training needs into a model in place; return which parts run fast, and why others do not."""
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return accelerate(model, compute_dtype=dtype, fused_loss=False).report
 
 
 def _save_generation_config(

@@ -1,0 +1,179 @@
+"""`luthier data`: look at rows and templates as Luthier sees them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from luthier.core.errors import DataError
+
+if TYPE_CHECKING:
+    from luthier.data.example import Example, Rejection
+    from luthier.data.sample import Sample
+
+_base = click.option(
+    "--base", default="smollm2-135m-instruct", show_default=True, help="Base whose tokenizer is used."
+)
+_template = click.option("--chat-template", help="chatml or a Jinja file.  [default: the tokenizer's own]")
+
+
+@click.group()
+def data() -> None:
+    """Look at rows as Luthier sees them."""
+
+
+@data.command("inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@_base
+@_template
+@click.option("--schema", help="Name the schema instead of detecting it.")
+@click.option("--row", type=click.IntRange(min=1), help="Show this row only.")
+@click.option("--rows", type=click.IntRange(min=0), default=2, show_default=True, help="Rows to show.")
+@click.option(
+    "--max-length", type=click.IntRange(min=2), default=1024, show_default=True, help="Longest row in tokens."
+)
+@click.option(
+    "--loss-on",
+    type=click.Choice(["assistant", "last_turn", "all"]),
+    default="assistant",
+    show_default=True,
+    help="Tokens that carry loss.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(
+    file: Path,
+    base: str,
+    chat_template: str | None,
+    schema: str | None,
+    row: int | None,
+    rows: int,
+    max_length: int,
+    loss_on: Any,
+    as_json: bool,
+) -> None:
+    """Show rows of FILE as they would be trained: tokens that carry loss in colour, and what is left out and why."""
+    from luthier.data.encode import ChatEncoder
+    from luthier.data.read import open_source
+    from luthier.data.sample import Sample
+    from luthier.data.template import ChatTemplate
+    from luthier.data.tokenizer import load_tokenizer
+    from luthier.models.load import locate_base
+    from luthier.recipe.schema import Source
+
+    template = ChatTemplate(load_tokenizer(locate_base(base)), chat_template)
+    encode = ChatEncoder(template, loss_on=loss_on, max_length=max_length, too_long="truncate")
+    source = Source.model_validate({"path": file.name, "schema": schema})
+    opened = open_source(source, file.resolve().parent)
+    if opened.schema == "text":
+        raise DataError("holds raw text: there are no turns to inspect", where=str(file))
+    shown: list[tuple[Sample, Example]] = []
+    counts = Counter[str]()
+    rejected: list[Rejection] = []
+    for entry in opened.rows:
+        counts["rows"] += 1
+        result = encode(entry) if isinstance(entry, Sample) else entry
+        if not isinstance(result, list):
+            rejected.append(result)
+            continue
+        example = result[0]
+        counts["tokens"] += len(example.input_ids)
+        counts["supervised tokens"] += example.num_supervised
+        counts["cut to length"] += bool(example.num_truncated)
+        counts["answers without end token"] += example.lost_end
+        is_shown = example.row == row if row else len(shown) < rows
+        if is_shown and isinstance(entry, Sample):
+            shown.append((entry, example))
+    if row and not shown:
+        reason = next(
+            (f"left out, {r.reason}: {r.detail}" for r in rejected if r.row == row), "is not in the file"
+        )
+        raise DataError(f"row {row} {reason}", where=str(file))
+    if as_json:
+        click.echo(json.dumps(_facts(opened.schema, counts, rejected, shown, template), ensure_ascii=False))
+        return
+    click.echo(f"schema {opened.schema}: {', '.join(f'{n:,} {name}' for name, n in counts.items() if n)}")
+    for reason, number in Counter(r.reason for r in rejected).most_common():
+        first = next(r for r in rejected if r.reason == reason)
+        click.secho(f"left out: {number:,} {reason}, e.g. row {first.row}: {first.detail}", fg="yellow")
+    for _, example in shown:
+        click.secho(
+            f"\nrow {example.row}: {len(example.input_ids)} tokens, {example.num_supervised} supervised",
+            bold=True,
+        )
+        click.echo(_coloured(example, template))
+
+
+def _facts(
+    schema: str,
+    counts: Counter[str],
+    rejected: list[Rejection],
+    shown: list[tuple[Sample, Example]],
+    template: Any,
+) -> dict[str, Any]:
+    return {
+        "schema": schema,
+        **{name.replace(" ", "_"): n for name, n in counts.items()},
+        "left_out": [{"row": r.row, "reason": r.reason, "detail": r.detail} for r in rejected],
+        "shown": [
+            {
+                "row": e.row,
+                "text": template.tokenizer.decode(e.input_ids),
+                "supervised": [text for is_trained, text in _pieces(e, template) if is_trained],
+            }
+            for _, e in shown
+        ],
+    }
+
+
+def _pieces(example: Example, template: Any) -> list[tuple[bool, str]]:
+    """Return runs of tokens with and without loss, as text."""
+    from luthier.data.example import IGNORED
+
+    runs: list[tuple[bool, list[int]]] = []
+    for token, label in zip(example.input_ids.tolist(), example.labels.tolist(), strict=True):
+        is_trained = label != IGNORED
+        if not runs or runs[-1][0] != is_trained:
+            runs.append((is_trained, []))
+        runs[-1][1].append(token)
+    return [(is_trained, template.tokenizer.decode(tokens)) for is_trained, tokens in runs]
+
+
+def _coloured(example: Example, template: Any) -> str:
+    """Return the text, trained parts green; where colour is lost, brackets remain."""
+    parts = []
+    for is_trained, text in _pieces(example, template):
+        parts.append(click.style(f"⟦{text}⟧", fg="green") if is_trained else text)
+    return "".join(parts)
+
+
+@data.command("lint")
+@_base
+@_template
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def lint_template(base: str, chat_template: str | None, as_json: bool) -> None:
+    """Look for faults of a base's chat template and tokenizer that would ruin a model silently."""
+    from luthier.data.lint import lint
+    from luthier.data.template import ChatTemplate
+    from luthier.data.tokenizer import load_tokenizer
+    from luthier.models.load import locate_base
+
+    template = ChatTemplate(load_tokenizer(locate_base(base)), chat_template)
+    findings = lint(template)
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in findings]))
+    else:
+        for notice in template.notices:
+            click.echo(f"note     {notice}")
+        for finding in findings:
+            colour = "red" if finding.level == "error" else "yellow"
+            click.secho(
+                f"{finding.level:<9}{finding.code}: {finding.problem}\n         → {finding.cure}", fg=colour
+            )
+        if not findings:
+            click.secho("no faults found", fg="green")
+    if any(finding.level == "error" for finding in findings):
+        raise SystemExit(2)

@@ -1,0 +1,108 @@
+"""What `luthier plan` tells: stages, label budget, and what training will take on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.core.events import Listener
+from luthier.core.files import read_json
+from luthier.data.prepare import DatasetVersion, read_examples
+from luthier.kernels.patch import Part
+from luthier.pipeline.job import Job, open_job
+from luthier.pipeline.run import cached_stages
+from luthier.pipeline.stages import prepare_data
+from luthier.plan.resolve import Plan
+from luthier.train.batches import StepPlan
+from luthier.train.forecast import (
+    Forecast,
+    ModelSize,
+    count_evaluations,
+    forecast_training,
+    typical_micro_batch,
+)
+from luthier.train.probe import probe_cost
+from luthier.train.stage import prepare_model
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a run would do.
+
+    Args:
+        run_folder: Where its results would go.
+        stages: ``cached`` or ``to do``, by stage.
+        budget: The label budget.
+        forecast: Of training; None where its result exists.
+        fast_path: Parts of the model that have a fast path; empty without a forecast.
+        plain_path: Parts that have none, each with the reason.
+    """
+
+    run_folder: Path
+    stages: dict[str, str]
+    budget: dict[str, Any]
+    forecast: Forecast | None
+    fast_path: list[str]
+    plain_path: list[str]
+
+
+def explain(plan: Plan, listeners: tuple[Listener, ...] = ()) -> Explanation:
+    """Read the data, probe the machine, and leave nothing behind.
+
+    Args:
+        plan: From `luthier.pipeline.run.make_plan`.
+        listeners: Told about the progress and about notices.
+
+    Raises:
+        LuthierError: What a run would refuse too: data or template that cannot be trained.
+    """
+    job = open_job(plan, listeners, is_recorded=False)
+    stages = cached_stages(job)
+    if stages["data"] == "cached":
+        return _explain(job, stages, job.dataset)
+    with tempfile.TemporaryDirectory(prefix="luthier-plan-") as scratch:
+        return _explain(job, stages, prepare_data(job, "plan", Path(scratch) / "data"))
+
+
+def _explain(job: Job, stages: dict[str, str], dataset: DatasetVersion) -> Explanation:
+    forecast: Forecast | None = None
+    parts: list[Part] = []
+    if stages["train"] == "to do":
+        forecast, parts = _forecast(job, dataset)
+    budget = read_json(dataset.folder / "label_budget.json")
+    return Explanation(
+        job.folder.path,
+        stages,
+        budget,
+        forecast,
+        [part.name for part in parts if not part.num_plain],
+        [f"{part.name}: {part.reason}" for part in parts if part.num_plain],
+    )
+
+
+def _forecast(job: Job, dataset: DatasetVersion) -> tuple[Forecast, list[Part]]:
+    plan, settings = job.plan, job.recipe.train
+    rows = read_examples(dataset, "train")
+    lengths = [len(row.input_ids) for row in rows]
+    steps = StepPlan(lengths, settings, micro_batch_tokens=plan.micro_batch_tokens, seed=job.recipe.seed)
+    parts: list[Part] = []
+
+    def prepare(model: Any) -> None:
+        parts[:] = prepare_model(model, settings, job.dtype)
+
+    cost = probe_cost(
+        plan.base.folder,
+        job.method,
+        job.objective,
+        [rows[number] for number in typical_micro_batch(steps)],
+        settings,
+        prepare=prepare,
+        dtype=job.dtype,
+        num_layers=plan.base.num_layers,
+    )
+    eval_tokens = sum(len(row.input_ids) for row in read_examples(dataset, "eval"))
+    size = ModelSize(plan.trainable.num_total, plan.trainable.num_trainable, job.dtype.itemsize)
+    evaluations = count_evaluations(steps, settings.eval_strategy, settings.eval_steps)
+    return forecast_training(cost, steps, eval_tokens, evaluations, size), parts

@@ -1,0 +1,112 @@
+"""Comparisons: which direction is better, perplexity from loss, and a base that scores nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from luthier.evaluate.answers import Question
+from luthier.evaluate.loss import RowLosses
+from luthier.evaluate.metrics import Comparison, compare_answers, compare_losses
+from luthier.evaluate.statistics import Resampling
+
+HOW = Resampling(500, 0.95, seed=1)
+
+
+def _losses(factor: float, rows: int = 40) -> RowLosses:
+    generator = np.random.default_rng(3)
+    counts = generator.integers(5, 60, size=rows)
+    return RowLosses(counts * generator.uniform(1.0, 3.0, size=rows) * factor, counts)
+
+
+def _questions(references: list[str]) -> list[Question]:
+    return [Question(f"made.jsonl, row {n}", "prompt", [1], text) for n, text in enumerate(references)]
+
+
+def _matches(base: list[str], tuned: list[str], references: list[str]) -> Comparison:
+    (found,) = compare_answers(_questions(references), base, tuned, ["exact_match"], HOW)
+    return found
+
+
+def _gain(comparison: Comparison) -> tuple[float, float, float]:
+    assert comparison.improvement
+    return comparison.improvement.low, comparison.improvement.value, comparison.improvement.high
+
+
+class TestLosses:
+    def test_a_lower_loss_is_an_improvement(self) -> None:
+        loss, perplexity = compare_losses(_losses(1.0), _losses(0.8), HOW)
+        assert (loss.metric, perplexity.metric) == ("eval_loss", "perplexity")
+        assert loss.lower_is_better and perplexity.lower_is_better
+        assert _gain(loss) == pytest.approx((0.2, 0.2, 0.2))
+        assert _gain(perplexity)[0] > 0
+        assert loss.p_value == perplexity.p_value == pytest.approx(1 / 501)
+
+    def test_a_higher_loss_is_a_deterioration(self) -> None:
+        loss, perplexity = compare_losses(_losses(0.8), _losses(1.0), HOW)
+        assert _gain(loss) == pytest.approx((-0.25, -0.25, -0.25))
+        assert _gain(perplexity)[2] < 0
+
+    def test_perplexity_is_the_exponential_of_the_loss_at_every_end(self) -> None:
+        loss, perplexity = compare_losses(_losses(1.0), _losses(0.8), HOW)
+        for of_loss, of_perplexity in ((loss.base, perplexity.base), (loss.tuned, perplexity.tuned)):
+            assert of_perplexity.value == pytest.approx(math.exp(of_loss.value))
+            assert of_perplexity.low == pytest.approx(math.exp(of_loss.low))
+            assert of_perplexity.high == pytest.approx(math.exp(of_loss.high))
+            assert of_perplexity.low < of_perplexity.value < of_perplexity.high
+
+    def test_perplexity_improves_by_the_ratio_of_perplexities(self) -> None:
+        _, perplexity = compare_losses(_losses(1.0), _losses(0.8), HOW)
+        expected = 1 - perplexity.tuned.value / perplexity.base.value
+        assert _gain(perplexity)[1] == pytest.approx(expected)
+
+    def test_the_loss_is_per_token_over_all_rows(self) -> None:
+        base, tuned = _losses(1.0), _losses(0.5)
+        loss, _ = compare_losses(base, tuned, HOW)
+        assert (loss.base.value, loss.tuned.value) == pytest.approx((base.mean, tuned.mean))
+        assert loss.num_rows == 40
+
+
+class TestAnswers:
+    def test_a_higher_score_is_an_improvement(self) -> None:
+        references = ["a", "b", "c", "d"] * 10
+        better = _matches(["a", "x", "x", "d"] * 10, references, references)
+        assert not better.lower_is_better
+        assert (better.base.value, better.tuned.value) == (0.5, 1.0)
+        assert _gain(better)[1] == pytest.approx(1.0)
+        assert _gain(better)[0] > 0
+        worse = _matches(references, ["a", "x", "x", "d"] * 10, references)
+        assert _gain(worse)[1] == pytest.approx(-0.5)
+        assert _gain(worse)[2] < 0
+
+    def test_a_base_of_zero_has_no_relative_improvement(self) -> None:
+        found = _matches(["x"] * 8, ["a"] * 8, ["a"] * 8)
+        assert found.base.value == 0.0
+        assert found.improvement is None
+        assert found.tuned.value == 1.0
+        assert found.as_json()["improvement"] is None
+
+    def test_a_base_that_seldom_scores_has_no_upper_end(self) -> None:
+        # One hit in 16: a third of the resamples draw none, (15/16)**16 = 0.36.
+        found = _matches(["a", *["x"] * 15], ["a"] * 16, ["a"] * 16)
+        low, value, high = _gain(found)
+        assert 0 < low < value == pytest.approx(15.0)
+        assert high == math.inf
+
+    def test_only_the_asked_metrics_are_computed(self) -> None:
+        questions = _questions(["one two", "three"])
+        answers = ["one two", "four"]
+        asked = [["perplexity"], ["rouge"], ["exact_match", "rouge"], []]
+        found = [[c.metric for c in compare_answers(questions, answers, answers, a, HOW)] for a in asked]
+        assert found == [[], ["rouge_l"], ["exact_match", "rouge_l"], []]
+
+    def test_equal_answers_differ_by_nothing(self) -> None:
+        found = _matches(["a", "x"] * 5, ["a", "x"] * 5, ["a"] * 10)
+        assert _gain(found) == (0.0, 0.0, 0.0)
+        assert found.p_value == 1.0
+
+    def test_a_missing_answer_is_our_own_bug(self) -> None:
+        with pytest.raises(ValueError, match="zip"):
+            compare_answers(_questions(["a", "b"]), ["a"], ["a", "b"], ["rouge"], HOW)

@@ -1,0 +1,190 @@
+"""Intervals and paired tests agree with SciPy's, cover what they claim, and never promise certainty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from scipy import stats
+
+from luthier.evaluate.statistics import (
+    Resampling,
+    paired_interval,
+    paired_p_value,
+    ratio_interval,
+)
+
+Floats = NDArray[np.float64]
+
+
+def _rows(number: int, seed: int) -> tuple[Floats, Floats]:
+    """Return summed losses and token counts of made rows: long rows weigh more."""
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(5, 120, size=number).astype(np.float64)
+    return counts * generator.gamma(4.0, 0.5, size=number), counts
+
+
+def _how(samples: int = 2000, confidence: float = 0.95, seed: int = 1) -> Resampling:
+    return Resampling(samples, confidence, seed)
+
+
+class TestRatioInterval:
+    @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+    def test_equals_scipys_percentile_bootstrap(self, confidence: float) -> None:
+        totals, counts = _rows(60, seed=3)
+        ours = ratio_interval(totals, counts, _how(8000, confidence))
+        theirs = stats.bootstrap(
+            (totals, counts),
+            lambda t, c, axis: t.sum(axis=axis) / c.sum(axis=axis),
+            paired=True,
+            vectorized=True,
+            n_resamples=8000,
+            confidence_level=confidence,
+            method="percentile",
+            rng=np.random.default_rng(9),
+        )
+        # A quantile of 8000 draws is itself uncertain: some hundredths of the standard error, more in the tails.
+        allowed = 0.15 * theirs.standard_error
+        assert ours.value == pytest.approx(totals.sum() / counts.sum(), rel=1e-12)
+        assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=allowed)
+        assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=allowed)
+
+    def test_covers_the_true_ratio_about_as_often_as_it_claims(self) -> None:
+        # Mean of counts * gamma(4, 0.5) over the mean of counts, independent: 4 * 0.5 = 2.
+        hits = 0
+        for seed in range(300):
+            interval = ratio_interval(*_rows(80, seed=1000 + seed), _how(300, 0.9, seed))
+            hits += interval.low <= 2.0 <= interval.high
+        # Binomial(300, 0.9) is within 0.85 to 0.95 in 99.6 %; percentile intervals of 80 rows run a little short.
+        assert 0.83 <= hits / 300 <= 0.95
+
+    def test_rows_are_resampled_whole(self) -> None:
+        # With totals proportional to counts every resample has the same ratio, however long its rows are.
+        _, counts = _rows(30, seed=5)
+        interval = ratio_interval(3.0 * counts, counts, _how())
+        assert (interval.low, interval.high) == pytest.approx((3.0, 3.0), rel=1e-12)
+
+    def test_more_rows_make_it_narrower_by_the_root(self) -> None:
+        few, many = (ratio_interval(*_rows(number, seed=8), _how(4000)) for number in (100, 1600))
+        assert (few.high - few.low) / (many.high - many.low) == pytest.approx(4.0, rel=0.3)
+
+    def test_more_confidence_makes_it_wider(self) -> None:
+        totals, counts = _rows(40, seed=2)
+        narrow, wide = (ratio_interval(totals, counts, _how(confidence=c)) for c in (0.5, 0.99))
+        assert wide.low < narrow.low < narrow.high < wide.high
+
+    def test_seeds_reproduce_and_differ(self) -> None:
+        totals, counts = _rows(40, seed=2)
+        first, again, other = (ratio_interval(totals, counts, _how(seed=seed)) for seed in (7, 7, 8))
+        assert first == again
+        assert first.low != other.low
+
+    @pytest.mark.parametrize("samples", [1, 249, 250, 251])
+    def test_any_number_of_samples_is_drawn(self, samples: int) -> None:
+        totals, counts = _rows(20, seed=2)
+        interval = ratio_interval(totals, counts, _how(samples))
+        assert interval.low <= interval.high
+
+    @settings(max_examples=40, deadline=None)
+    @given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1e3)))
+    def test_it_lies_between_the_best_and_the_worst_row(self, totals: Floats) -> None:
+        interval = ratio_interval(totals, np.ones(len(totals)), _how(100))
+        slack = 1e-9 * (1 + totals.max())
+        assert totals.min() - slack <= interval.low <= interval.high <= totals.max() + slack
+
+
+class TestPairedInterval:
+    @staticmethod
+    def _gain(base: Floats, tuned: Floats) -> Floats:
+        return (base - tuned) / base
+
+    def test_equals_scipys_percentile_bootstrap(self) -> None:
+        base, counts = _rows(60, seed=3)
+        tuned = base * np.random.default_rng(4).uniform(0.6, 1.0, size=60)
+        ours = paired_interval(base, tuned, counts, self._gain, _how(8000))
+        theirs = stats.bootstrap(
+            (base, tuned),
+            lambda b, t, axis: 1 - t.sum(axis=axis) / b.sum(axis=axis),
+            paired=True,
+            vectorized=True,
+            n_resamples=8000,
+            method="percentile",
+            rng=np.random.default_rng(9),
+        )
+        allowed = 0.15 * theirs.standard_error
+        assert ours.value == pytest.approx(1 - tuned.sum() / base.sum(), rel=1e-12)
+        assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=allowed)
+        assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=allowed)
+
+    def test_the_rows_of_both_models_are_drawn_together(self) -> None:
+        # Every row gains exactly a tenth; only resampling the models apart would give a width.
+        base, counts = _rows(50, seed=6)
+        interval = paired_interval(base, 0.9 * base, counts, self._gain, _how())
+        assert (interval.low, interval.value, interval.high) == pytest.approx((0.1, 0.1, 0.1), rel=1e-9)
+
+    def test_infinite_draws_leave_no_nan(self) -> None:
+        # A resample without any base score has an infinite gain; a NaN end would be neither above nor below a limit.
+        base = np.array([1.0] + [0.0] * 9)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            interval = paired_interval(
+                base, np.ones(10), np.ones(10), lambda b, t: np.asarray((t - b) / b), _how()
+            )
+        assert interval.low >= 0
+        assert interval.high == np.inf
+
+
+class TestPairedPValue:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_equals_scipys_exact_test(self, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        base = generator.normal(2.0, 0.5, size=9)
+        tuned = base - generator.normal(0.15, 0.4, size=9)
+        exact = stats.permutation_test(
+            (base, tuned),
+            lambda x, y, axis: x.sum(axis=axis) - y.sum(axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=np.inf,
+        ).pvalue
+        drawn = 20_000
+        # Four standard deviations of a share of 20 000 draws.
+        allowed = 4 * np.sqrt(exact * (1 - exact) / drawn) + 2 / drawn
+        assert paired_p_value(base, tuned, _how(drawn)) == pytest.approx(exact, abs=allowed)
+
+    def test_is_uniform_where_nothing_differs(self) -> None:
+        generator = np.random.default_rng(11)
+        values = []
+        for seed in range(300):
+            base = generator.normal(2.0, 0.3, size=40)
+            values.append(paired_p_value(base, base + generator.normal(0, 0.2, size=40), _how(250, seed=seed)))
+        assert stats.kstest(values, "uniform").pvalue > 0.001
+        assert 0.02 <= np.mean(np.array(values) <= 0.05) <= 0.09
+
+    def test_is_least_but_never_zero_where_every_row_differs(self) -> None:
+        base = np.linspace(1.0, 2.0, 60)
+        assert paired_p_value(base, base - 0.5, _how(2000)) == pytest.approx(1 / 2001)
+
+    def test_neither_direction_is_favoured(self) -> None:
+        generator = np.random.default_rng(2)
+        base, tuned = generator.normal(2, 1, size=(2, 20))
+        assert paired_p_value(base, tuned, _how()) == paired_p_value(tuned, base, _how())
+
+    def test_is_one_where_both_models_are_the_same(self) -> None:
+        base, _ = _rows(30, seed=1)
+        assert paired_p_value(base, base.copy(), _how()) == 1.0
+
+    def test_an_equal_sum_counts_although_it_is_rounded(self) -> None:
+        # 0.1 + 0.2 - 0.3 is 0 but for rounding, so that every arrangement reaches at least as far.
+        differences = np.array([1e6, -1e6, 0.1, 0.2, -0.3])
+        assert differences.sum() != 0
+        assert paired_p_value(differences, np.zeros(5), _how()) == 1.0
+
+    def test_seeds_reproduce_and_differ(self) -> None:
+        generator = np.random.default_rng(3)
+        base, tuned = generator.normal(2, 1, size=(2, 20))
+        first, again, other = (paired_p_value(base, tuned, _how(seed=seed)) for seed in (7, 7, 8))
+        assert first == again
+        assert first != other
