@@ -1,4 +1,4 @@
-"""The cache folder: converted bases and probe results, shared by all runs of a user."""
+"""The cache folder: converted bases and hashes of weights, shared by all runs of a user."""
 
 from __future__ import annotations
 

@@ -242,7 +242,10 @@ GateMetric = Literal["eval_loss", "perplexity", "exact_match", "rouge_l"]
 
 
 class Gate(Section):
-    """A condition that the tuned model must meet to be registered."""
+    """A condition that the tuned model must meet to be registered.
+
+    The unfavourable end of the confidence interval decides: what is not proved does not pass.
+    """
 
     metric: GateMetric = Field(description="The metric that decides.")
     relative_to: Literal["base"] | None = Field(None, description="Compare with the base model.")
@@ -273,8 +276,8 @@ class Recipe(Section):
     runs_dir: str = Field("runs", description="Folder that holds the run folders.")
     model: ModelSection
     data: DataSection
-    objective: Objective = Field(default_factory=SftObjective)
-    method: Method = Field(default_factory=LoraMethod)
+    objective: Objective = Field(default_factory=SftObjective, description="What is minimised.")
+    method: Method = Field(default_factory=LoraMethod, description="Which weights train.")
     train: TrainSection = Field(default_factory=TrainSection)
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
     gates: list[Gate] = Field(default_factory=list, description="Conditions for registration.")
