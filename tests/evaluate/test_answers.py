@@ -10,7 +10,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from luthier.data.sample import Message, Sample
 from luthier.data.template import ChatTemplate
 from luthier.evaluate.answers import choose_questions, exact_match, rouge_l
-from tests.data.chat_templates import CHATML, QWEN, make_tokenizer
+from tests.data.chat_templates import CHATML, GEMMA, QWEN, make_tokenizer
 
 ENGLISH = [
     ("The cat sat on the mat.", "the cat is on the mat"),
@@ -117,12 +117,10 @@ class TestChooseQuestions:
         assert [question.place for question in chosen] == ["made.jsonl, row 2"]
 
     def test_rows_that_the_template_refuses_are_skipped(self) -> None:
-        # Two system turns at odds with the order are refused by no template here; a turn without content words is.
-        from tests.data.chat_templates import GEMMA
-
-        system = Sample("made.jsonl", 1, (Message("assistant", "I begin"), Message("assistant", "again")))
+        # Gemma's template wants user and model to alternate.
+        twice = Sample("made.jsonl", 1, (Message("assistant", "I begin"), Message("assistant", "again")))
         chosen = choose_questions(
-            [system, _sample(2, "question", "answer")],
+            [twice, _sample(2, "question", "answer")],
             ChatTemplate(make_tokenizer(GEMMA)),
             count=5,
             max_tokens=500,
@@ -143,9 +141,7 @@ class TestChooseQuestions:
         call = {"name": "get_time", "arguments": {"zone": "UTC"}}
         turns = (Message("user", "what time?"), Message("assistant", "", tool_calls=(call,)))
         sample = Sample("made.jsonl", 1, messages=turns)
-        (question,) = choose_questions(
-            [sample], ChatTemplate(make_tokenizer(QWEN)), count=1, max_tokens=500
-        )
+        (question,) = choose_questions([sample], ChatTemplate(make_tokenizer(QWEN)), count=1, max_tokens=500)
         written = '<tool_call>\n{"name": "get_time", "arguments": {"zone": "UTC"}}\n</tool_call>'
         assert question.reference == written
         assert exact_match(written, question.reference) == 1.0

@@ -82,7 +82,13 @@ def test_min_and_max_must_both_hold(low: float, high: float, passed: bool) -> No
 
 
 def test_all_three_demands_must_hold() -> None:
-    gate = {"metric": "eval_loss", "relative_to": "base", "better_by": 0.3, "min": 0.5, "max": 1.5}
+    gate: dict[str, Any] = {
+        "metric": "eval_loss",
+        "relative_to": "base",
+        "better_by": 0.3,
+        "min": 0.5,
+        "max": 1.5,
+    }
     assert _judge(Gate(**gate)).passed
     for broken in ({"better_by": 0.45}, {"min": 0.9}, {"max": 1.1}):
         assert not _judge(Gate(**{**gate, **broken})).passed
@@ -96,7 +102,11 @@ def test_the_text_tells_the_demand_and_the_deciding_end() -> None:
 
 
 def test_gates_are_judged_each_for_itself_and_in_order() -> None:
-    gates = [Gate(metric="eval_loss", max=0.1), Gate(metric="rouge_l", min=0.5), Gate(metric="eval_loss", max=2)]
+    gates = [
+        Gate(metric="eval_loss", max=0.1),
+        Gate(metric="rouge_l", min=0.5),
+        Gate(metric="eval_loss", max=2),
+    ]
     results = check_gates(gates, [_found(), _found("rouge_l")])
     assert [result.passed for result in results] == [False, True, True]
     assert check_gates([], [_found()]) == []

@@ -26,7 +26,9 @@ def _hugging_face(model: Any, row: Any) -> float:
 
 @pytest.mark.parametrize("packing", [True, False], ids=["packed", "padded"])
 class TestRowLosses:
-    def test_equals_hugging_face_row_by_row(self, packing: bool, make_tiny_llama: Any, make_rows: Any) -> None:
+    def test_equals_hugging_face_row_by_row(
+        self, packing: bool, make_tiny_llama: Any, make_rows: Any
+    ) -> None:
         model, rows = make_tiny_llama(), make_rows(23)
         measured = row_losses(model, _objective(packing), rows, dtype=torch.float32)
         expected = [_hugging_face(model, row) for row in rows]

@@ -53,7 +53,12 @@ def saved(tmp_path: Path) -> Saved:
         Sample(
             "made.jsonl",
             n,
-            (Message("user", asked), Message("assistant", told), Message("user", "more"), Message("assistant", "no")),
+            (
+                Message("user", asked),
+                Message("assistant", told),
+                Message("user", "more"),
+                Message("assistant", "no"),
+            ),
         )
         for n, (asked, told) in enumerate(texts, start=1)
     ]
@@ -65,7 +70,9 @@ class TestPrompts:
     def test_an_honest_result_is_proved(self, saved: Saved, loss_on: LossOn, prompts: int) -> None:
         proof = prove_prompts(saved.folder, saved.samples, saved.rows(loss_on), loss_on=loss_on)
         turns = [[1, 3], [3]][loss_on == "last_turn"]
-        expected = [len(saved.template.prompt_ids(s.messages[:turn])) for s in saved.samples for turn in turns]
+        expected = [
+            len(saved.template.prompt_ids(s.messages[:turn])) for s in saved.samples for turn in turns
+        ]
         assert proof["rows"] == 3
         assert proof["prompts_equal"] == prompts == len(expected)
         assert proof["prompt_tokens_equal"] == sum(expected)
@@ -74,13 +81,13 @@ class TestPrompts:
         assert proof["template_hash"] == saved.template.fingerprint
 
     def test_another_template_is_found_and_the_row_named(self, saved: Saved) -> None:
-        saved.tamper(lambda text: text.replace("'<|end_header_id|>\\n\\n'", "'<|end_header_id|>\\n'"))
+        saved.tamper(lambda text: text.replace("<|end_header_id|>\n\n", "<|end_header_id|>\n"))
         with pytest.raises(TemplateError, match="other tokens than turn 2") as caught:
             prove_prompts(saved.folder, saved.samples, saved.rows(), loss_on="assistant")
         assert caught.value.where == "made.jsonl, row 1"
 
     def test_a_generation_prompt_with_one_space_more_is_found(self, saved: Saved) -> None:
-        saved.tamper(lambda text: text.replace("assistant<|end_header_id|>\\n\\n", "assistant<|end_header_id|>\\n\\n "))
+        saved.tamper(lambda text: text.replace("\n\n' }}{% endif", "\n\n ' }}{% endif"))
         with pytest.raises(TemplateError):
             prove_prompts(saved.folder, saved.samples, saved.rows(), loss_on="assistant")
 
@@ -112,12 +119,11 @@ class TestPrompts:
             prove_prompts(saved.folder, samples, rows, loss_on="assistant")
 
     def test_a_stop_token_that_is_no_longer_special_is_found(self, saved: Saved) -> None:
-        for name, key in (("tokenizer.json", "added_tokens"),):
-            path = saved.folder / name
-            content = json.loads(path.read_text(encoding="utf-8"))
-            kept = [token for token in content[key] if token["content"] != "<|eot_id|>"]
-            assert len(kept) == len(content[key]) - 1
-            path.write_text(json.dumps({**content, key: kept}), encoding="utf-8")
+        path = saved.folder / "tokenizer.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kept = [token for token in content["added_tokens"] if token["content"] != "<|eot_id|>"]
+        assert len(kept) == len(content["added_tokens"]) - 1
+        path.write_text(json.dumps({**content, "added_tokens": kept}), encoding="utf-8")
         with pytest.raises(TemplateError):
             prove_prompts(saved.folder, saved.samples, saved.rows(), loss_on="assistant")
 
@@ -171,7 +177,7 @@ class TestReload:
         reloaded = load_model(tmp_path, dtype=torch.float32)
         assert prove_reload(trained, row_losses(reloaded, objective, rows, dtype=torch.float32).mean)
         weights = load_file(tmp_path / "model.safetensors")
-        weights["model.layers.0.self_attn.o_proj.weight"] += 0.5
+        weights["model.norm.weight"] *= 20
         save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
         damaged = load_model(tmp_path, dtype=torch.float32)
         with pytest.raises(ModelError):
@@ -223,9 +229,7 @@ class TestMerge:
             prove_merge(folder, Careless(method._section), make_rows(3))
         assert caught.value.where == str(folder)
 
-    def test_an_adapter_that_is_not_merged_is_found(
-        self, adapter: tuple[Path, Lora], make_rows: Any
-    ) -> None:
+    def test_an_adapter_that_is_not_merged_is_found(self, adapter: tuple[Path, Lora], make_rows: Any) -> None:
         folder, method = adapter
 
         class Forgetful(Lora):

@@ -159,7 +159,9 @@ class TestPairedPValue:
         values = []
         for seed in range(300):
             base = generator.normal(2.0, 0.3, size=40)
-            values.append(paired_p_value(base, base + generator.normal(0, 0.2, size=40), _how(250, seed=seed)))
+            values.append(
+                paired_p_value(base, base + generator.normal(0, 0.2, size=40), _how(250, seed=seed))
+            )
         assert stats.kstest(values, "uniform").pvalue > 0.001
         assert 0.02 <= np.mean(np.array(values) <= 0.05) <= 0.09
 

@@ -16,11 +16,11 @@ from luthier.kernels.allocator import keep_freed_memory
 if sys.argv[1] == "on":
     assert keep_freed_memory().is_on
 import torch
-for _ in range(3):
-    torch.ones(20_000_000)
+for _ in range(30):
+    torch.ones(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    torch.ones(20_000_000)
+for _ in range(20):
+    torch.ones(10_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 import click
 
@@ -56,13 +57,13 @@ def cli() -> None:
     """Fine-tune language models: one recipe from raw rows to a served, tested model."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: a user's mistake prints fault and cure, a bug of ours keeps its traceback."""
     # Bars and warnings of other libraries would break ours; what a user must know, Luthier says itself.
     os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(arguments, prog_name="luthier", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
         sys.exit(exit_request.exit_code)
     except click.ClickException as error:

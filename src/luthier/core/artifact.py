@@ -38,7 +38,10 @@ class Artifact:
         path = folder / ARTIFACT_FILE
         if not path.is_file():
             return None
-        facts: dict[str, Any] = read_json(path)
+        try:
+            facts: dict[str, Any] = dict(read_json(path))
+        except (ValueError, TypeError):
+            return None  # damaged: made again
         if facts.pop("stage", None) != cls.stage:
             return None
         names = {f.name for f in dataclasses.fields(cls)}

@@ -28,6 +28,8 @@ class EventLog:
         self._unwritten = b""
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if _is_cut_short(path):
+                self._unwritten = b"\n"  # or the next event would be read as a part of the cut one
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with every later event."""
@@ -49,26 +51,41 @@ class EventLog:
             listener(event)
 
     def _append(self, path: Path) -> None:
-        with path.open("ab", buffering=0) as file:
-            end = file.seek(0, os.SEEK_END)
-            try:
-                written = 0
-                while written < len(self._unwritten):
-                    written += file.write(self._unwritten[written:])
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
+        try:
+            with path.open("ab", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                try:
+                    written = 0
+                    while written < len(self._unwritten):
+                        written += file.write(self._unwritten[written:])
+                except OSError:
+                    file.truncate(end)  # no half line
                     raise
-                file.truncate(end)  # no half line
-                return
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return
         self._unwritten = b""
 
 
+def _is_cut_short(path: Path) -> bool:
+    """Whether a kill or a power cut left a last line without its end."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Return the events of a file; a last line that a kill cut short is left out."""
+    """Return the events of a file; a line that a kill cut short is left out."""
     events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Bytes: a cut may fall inside a character, and str.splitlines also breaks at U+2028 inside a text.
+    for line in path.read_bytes().split(b"\n"):
         try:
-            events.append(json.loads(line))
-        except json.JSONDecodeError:
+            event = json.loads(line)
+        except ValueError:
             continue
+        if isinstance(event, dict):
+            events.append(event)
     return events

@@ -13,6 +13,7 @@ from typing import Any
 from luthier.core.hashing import hash_file
 
 _PARTIAL_PREFIX = ".partial-"
+_REPLACED_PREFIX = ".replaced-"
 
 
 def sync_folder(folder: Path) -> None:
@@ -53,14 +54,15 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
 
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a scratch folder that becomes ``target`` only when the block ends without an error.
 
-    An existing ``target`` is replaced. Every file is flushed before the rename.
+    An existing ``target`` is replaced. Every file is flushed before the rename. Two renames replace a
+    folder; what a kill between them leaves is put right by `remove_partial`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{_PARTIAL_PREFIX}{os.getpid()}-{target.name}")
@@ -68,22 +70,53 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        for path in partial.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        if target.exists():
-            shutil.rmtree(target)
-        partial.replace(target)
-        sync_folder(target.parent)
+        _sync_tree(partial)
+        _put_in_place(partial, target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+        elif path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Rename ``partial`` to ``target``; the old folder is deleted only when the new one stands."""
+    replaced = target.with_name(f"{_REPLACED_PREFIX}{target.name}")
+    if target.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+        target.replace(replaced)
+    try:
+        partial.replace(target)
+    except BaseException:
+        if replaced.exists():
+            replaced.replace(target)
+        raise
+    sync_folder(target.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
 def remove_partial(folder: Path) -> list[Path]:
-    """Delete half-written leftovers of a killed process below ``folder`` and return what was deleted."""
-    leftovers = [path for path in folder.glob(f"{_PARTIAL_PREFIX}*")] if folder.is_dir() else []
+    """Delete half-written leftovers of a killed process in ``folder`` and return what was deleted.
+
+    A folder that was about to be replaced, and has no successor yet, gets its name back.
+    """
+    if not folder.is_dir():
+        return []
+    leftovers = list(folder.glob(f"{_PARTIAL_PREFIX}*"))
+    for replaced in folder.glob(f"{_REPLACED_PREFIX}*"):
+        target = folder / replaced.name.removeprefix(_REPLACED_PREFIX)
+        if target.exists():
+            leftovers.append(replaced)
+        else:
+            replaced.replace(target)
     for path in leftovers:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

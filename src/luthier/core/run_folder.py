@@ -91,11 +91,19 @@ class RunFolder:
             The sibling's folder, or None if no sibling has it.
         """
         for artifact in sorted(self.path.parent.glob(f"*/{stage_folder}/{ARTIFACT_FILE}")):
-            if artifact.parents[1] == self.path or read_json(artifact).get("fingerprint") != fingerprint:
+            if artifact.parents[1] == self.path or _fingerprint_of(artifact) != fingerprint:
                 continue
             with atomic_folder(self.path / stage_folder) as partial:
                 shutil.copytree(artifact.parent, partial, copy_function=_link, dirs_exist_ok=True)
             return artifact.parents[1]
+        return None
+
+
+def _fingerprint_of(artifact: Path) -> str | None:
+    """Return the fingerprint in a sibling's record; None where it cannot be read: only that sibling is worse off."""
+    try:
+        return str(dict(read_json(artifact)).get("fingerprint"))
+    except (OSError, ValueError, TypeError):
         return None
 
 

@@ -80,7 +80,8 @@ def smoothed(points: Sequence[Point], share: float = 0.1) -> list[Point]:
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    margin = max(0.5, abs(low) / 100)  # beside a huge number a half is nothing
+    return (low, high) if high > low else (low - margin, high + margin)
 
 
 def _ticks(low: float, high: float, count: int = 4) -> list[float]:

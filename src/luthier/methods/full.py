@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,8 @@ class Full:
 def save_whole_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
     """Save a copy of the weights in one type, with a configuration that says so."""
     state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
-    previous = model.config.dtype
-    model.config.dtype = dtype
-    try:
-        model.save_pretrained(folder, state_dict=state)
-    finally:
-        model.config.dtype = previous
+    model.save_pretrained(folder, state_dict=state)
+    # save_pretrained writes the type of the parameters in memory, not that of the state it was given.
+    config = copy.deepcopy(model.config)
+    config.dtype = dtype
+    config.save_pretrained(folder)

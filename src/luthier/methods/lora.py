@@ -25,12 +25,15 @@ class Lora:
         from peft import LoraConfig, TaskType, get_peft_model
 
         section = self._section
+        targets = section.target_modules
+        if isinstance(targets, str) and targets != "all-linear":
+            targets = [targets]  # PEFT would read a single name as a pattern for the whole path
         config = LoraConfig(
             task_type=TaskType.CAUSAL_LM,
             r=section.r,
             lora_alpha=section.lora_alpha,
             lora_dropout=section.lora_dropout,
-            target_modules=section.target_modules,
+            target_modules=targets,
         )
         return get_peft_model(model, config, autocast_adapter_dtype=True)
 

@@ -68,6 +68,11 @@ class ChatModel:
         tokenizer, template = load_text_side(text_folder)
         return cls(model, tokenizer, template)
 
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens the model can read."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
         """Return the tokens of a conversation that wait for an answer.
 

@@ -30,7 +30,7 @@ def run(
     Args:
         plan: From `make_plan`.
         until: Name of the last stage to do; None does all.
-        fresh: Delete what an earlier run of the same recipe left.
+        fresh: Delete what an earlier run of the same recipe left, and take nothing from other runs.
         listeners: Told about every event.
 
     Raises:
@@ -50,7 +50,7 @@ def run(
         job.folder.begin(recipe_text=plan.recipe_text, plan=plan_record(plan), lock=lock_facts(plan, hashes))
         for stage in STAGES:
             if stage.applies(plan):
-                job.artifacts[stage.name] = _do(stage, job)
+                job.artifacts[stage.name] = _do(stage, job, may_adopt=not fresh)
                 job.folder.add_to_receipt(**proofs_of(job))
                 _check_gates(job.artifacts[stage.name])
             if stage.name == until:
@@ -58,16 +58,15 @@ def run(
     return job
 
 
-def _do(stage: Stage, job: Job) -> Artifact:
+def _do(stage: Stage, job: Job, *, may_adopt: bool) -> Artifact:
     """Return a stage's result: the one that exists, a sibling run's, or a new one."""
     digest = stage.fingerprint(job)
-    if found := stage.artifact.load(job.folder.path / stage.folder):
-        if found.fingerprint == digest:
-            job.events.emit("stage", stage=stage.name, status="cached")
-            return found
-    elif (sibling := job.folder.adopt(stage.folder, digest)) and (
-        adopted := stage.artifact.load(job.folder.path / stage.folder)
-    ):
+    folder = job.folder.path / stage.folder
+    if (found := stage.artifact.load(folder)) and found.fingerprint == digest:
+        job.events.emit("stage", stage=stage.name, status="cached")
+        return found
+    sibling = job.folder.adopt(stage.folder, digest) if may_adopt else None
+    if sibling and (adopted := stage.artifact.load(folder)):
         job.events.emit("stage", stage=stage.name, status="cached", detail=f"equal to {sibling.name}'s")
         return adopted
     job.events.emit("stage", stage=stage.name, status="begin")

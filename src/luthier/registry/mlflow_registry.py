@@ -72,6 +72,8 @@ class Registry:
     def __init__(self, tracking_uri: str | None = None) -> None:
         require("mlflow", extra="registry", purpose="the model registry")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # MLflow's own 7 tries keep silent for four minutes before they say that there is no server.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         for name in ("alembic", "mlflow"):
             logging.getLogger(name).setLevel(logging.ERROR)
         from mlflow import MlflowClient
@@ -125,8 +127,14 @@ class Registry:
 
     def names(self) -> list[str]:
         """Return the names of all registered models."""
+        names: list[str] = []
+        page = None
         with _explained(self.uri):
-            return sorted(model.name for model in self._client.search_registered_models())
+            while True:
+                found = self._client.search_registered_models(page_token=page)
+                names += [model.name for model in found]
+                if not (page := found.token):
+                    return sorted(names)
 
     def versions(self, name: str) -> list[Version]:
         """Return all versions of a model, newest first.
@@ -135,9 +143,7 @@ class Registry:
             RegistryError: There is no such model.
         """
         self._check_known(name)
-        with _explained(self.uri):
-            numbers = [int(v.version) for v in self._client.search_model_versions(f"name='{name}'")]
-        return [self.version(name, number) for number in sorted(numbers, reverse=True)]
+        return [self.version(name, number) for number in reversed(self._numbers(name))]
 
     def version(self, name: str, number: int) -> Version:
         """Return one version.
@@ -167,8 +173,8 @@ class Registry:
             RegistryError: There is no such model or version.
         """
         self._check_known(name)
+        self._check_version(name, number)
         with _explained(self.uri):
-            self._client.get_model_version(name, str(number))
             history = self._history(name, alias)
             if history[-1:] != [number]:
                 self._move(name, alias, [*history, number])
@@ -203,6 +209,7 @@ class Registry:
                     f"{name} has no alias {alias}", where=self.uri, cure=f"its aliases: {known}"
                 )
             number = aliases[alias]
+        self._check_version(name, number)
         return self.version(name, number)
 
     def model_folder(self, uri: str) -> Path:
@@ -275,6 +282,18 @@ class Registry:
             known = ", ".join(names) or "none yet"
             raise RegistryError(f"no model named {name}", where=self.uri, cure=f"registered models: {known}")
 
+    def _check_version(self, name: str, number: int) -> None:
+        if number not in (numbers := self._numbers(name)):
+            known = ", ".join(map(str, numbers)) or "none"
+            raise RegistryError(
+                f"{name} has no version {number}", where=self.uri, cure=f"its versions: {known}"
+            )
+
+    def _numbers(self, name: str) -> list[int]:
+        with _explained(self.uri):
+            found = self._client.search_model_versions(f"name='{name}'")
+        return sorted(int(version.version) for version in found)
+
     def _aliases(self, name: str) -> dict[str, int]:
         with _explained(self.uri):
             model = self._client.get_registered_model(name)
@@ -302,7 +321,7 @@ def _parse(uri: str) -> tuple[str, int | None, str]:
     """Return name, version and alias of a ``models:/`` URI."""
     rest = uri.removeprefix(SCHEME)
     name, slash, number = rest.partition("/")
-    if slash and number.isdigit():
+    if slash and number.isdecimal():
         return name, int(number), ""
     name, at, alias = rest.partition("@")
     if at and alias and "/" not in rest:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hmac
-import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from luthier import __version__
 from luthier.core.errors import TemplateError
 from luthier.models.generate import Sampling
 from luthier.serve.engine import Engine
-from luthier.serve.wire import ChatRequest, CompletionRequest, RequestError, tool_calls_json, usage_json
+from luthier.serve.sse import started_stream
+from luthier.serve.wire import (
+    ChatRequest,
+    CompletionRequest,
+    RequestError,
+    invalid_request,
+    tool_calls_json,
+    usage_json,
+)
 
 
 def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAPI:
@@ -31,15 +41,8 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
     app = FastAPI(title="Luthier", version=__version__)
     server = _Server(engine, name)
 
-    @app.middleware("http")
-    async def check_key(request: Request, call_next: Any) -> Response:
-        if api_key and request.url.path.startswith("/v1/"):
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), api_key.encode()):
-                error = RequestError("Incorrect API key provided.", status=401, code="invalid_api_key")
-                return _answer_error(error)
-        response: Response = await call_next(request)
-        return response
+    if api_key:
+        app.add_middleware(_KeyCheck, api_key=api_key)
 
     @app.exception_handler(RequestError)
     async def on_request_error(request: Request, error: RequestError) -> JSONResponse:
@@ -47,9 +50,7 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"] if part != "body")
-        return _answer_error(RequestError(f"{path or 'body'}: {first['msg']}", param=path or None))
+        return _answer_error(invalid_request(error.errors()))
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
@@ -76,28 +77,34 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
         return server.card()
 
     @app.post("/v1/chat/completions", response_model=None)
-    async def chat(body: ChatRequest) -> Any:
-        return await server.chat(body)
+    async def chat(body: ChatRequest, request: Request) -> Any:
+        return await server.chat(body, request)
 
     @app.post("/v1/completions", response_model=None)
-    async def completions(body: CompletionRequest) -> Any:
-        return await server.complete(body)
+    async def completions(body: CompletionRequest, request: Request) -> Any:
+        return await server.complete(body, request)
 
     return app
 
 
+class _KeyCheck:
+    """Lets only callers with the key through; plain ASGI, so that the app still learns of callers who leave."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            given = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(given.encode(), self._key):
+                error = RequestError("Incorrect API key provided.", status=401, code="invalid_api_key")
+                return await _answer_error(error)(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
 def _answer_error(error: RequestError) -> JSONResponse:
     return JSONResponse(error.body, status_code=error.status)
-
-
-def _sampling(body: ChatRequest | CompletionRequest, max_tokens: int) -> Sampling:
-    return Sampling(
-        max_new_tokens=max_tokens,
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
-        seed=body.seed,
-        stop=body.stop_strings,
-    )
 
 
 class _Server:
@@ -123,41 +130,52 @@ class _Server:
                 code="model_not_found",
             )
 
-    async def chat(self, body: ChatRequest) -> Any:
+    async def chat(self, body: ChatRequest, request: Request) -> Any:
         """Answer a conversation."""
         self.check_name(body.model)
         try:
             prompt = self._model.prompt_ids(body.conversation(), body.offered_tools())
         except TemplateError as error:
             raise RequestError(error.problem, param="messages") from error
-        max_tokens = self._engine.check_length(prompt, body.max_completion_tokens or body.max_tokens)
-        sampling = _sampling(body, max_tokens)
+        asked = body.max_completion_tokens or body.max_tokens
+        max_tokens = self._engine.check_length(prompt, asked, param="messages")
+        sampling = body.sampling(max_tokens)
         head = self._head("chatcmpl", "chat.completion")
         if body.stream:
-            return await _started(self._stream_chat(body, prompt, sampling, head))
-        text, count, reason = await self._whole(prompt, sampling)
+            return await started_stream(self._stream_chat(body, prompt, sampling, head))
+        text, count, reason = await self._whole(request, prompt, sampling)
         message, reason = self._message(body, text, reason, head["id"])
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         return {**head, "choices": [choice], "usage": usage_json(len(prompt), count)}
 
-    async def complete(self, body: CompletionRequest) -> Any:
+    async def complete(self, body: CompletionRequest, request: Request) -> Any:
         """Continue texts."""
         self.check_name(body.model)
         prompts = [self._model.text_ids(p) if isinstance(p, str) else p for p in body.prompts()]
-        if any(not prompt for prompt in prompts):
-            raise RequestError("the prompt has no token", param="prompt")
+        for prompt in prompts:
+            self._check_tokens(prompt)
         head = self._head("cmpl", "text_completion")
-        limits = [self._engine.check_length(prompt, body.max_tokens or 16) for prompt in prompts]
+        limits = [
+            self._engine.check_length(prompt, body.max_tokens or 16, param="prompt") for prompt in prompts
+        ]
         if body.stream:
             if len(prompts) > 1:
                 raise RequestError("a stream takes one prompt", param="prompt")
-            return await _started(self._stream_text(body, prompts[0], _sampling(body, limits[0]), head))
+            return await started_stream(self._stream_text(body, prompts[0], body.sampling(limits[0]), head))
         choices, generated = [], 0
         for index, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
-            text, count, reason = await self._whole(prompt, _sampling(body, limit))
+            text, count, reason = await self._whole(request, prompt, body.sampling(limit))
             choices.append({"index": index, "text": text, "logprobs": None, "finish_reason": reason})
             generated += count
         return {**head, "choices": choices, "usage": usage_json(sum(map(len, prompts)), generated)}
+
+    def _check_tokens(self, prompt: Sequence[int]) -> None:
+        if not prompt:
+            raise RequestError("the prompt has no token", param="prompt")
+        limit = self._model.vocabulary_size
+        if foreign := [token for token in prompt if not 0 <= token < limit]:
+            problem = f"prompt: {foreign[0]} is no token of this model; they go from 0 to {limit - 1}"
+            raise RequestError(problem, param="prompt")
 
     def _head(self, prefix: str, kind: str) -> dict[str, Any]:
         return {
@@ -167,11 +185,14 @@ class _Server:
             "model": self._name,
         }
 
-    async def _whole(self, prompt: list[int], sampling: Sampling) -> tuple[str, int, str]:
+    async def _whole(self, request: Request, prompt: list[int], sampling: Sampling) -> tuple[str, int, str]:
         parts, count, reason = [], 0, "length"
-        async for piece in self._engine.stream(prompt, sampling):
-            parts.append(piece.text)
-            count, reason = piece.num_tokens, piece.finish_reason or reason
+        async with aclosing(self._engine.stream(prompt, sampling)) as pieces:
+            async for piece in pieces:
+                parts.append(piece.text)
+                count, reason = piece.num_tokens, piece.finish_reason or reason
+                if await request.is_disconnected():
+                    raise RequestError("the caller has left", status=499)
         return "".join(parts), count, reason
 
     def _message(
@@ -189,7 +210,7 @@ class _Server:
 
     async def _stream_chat(
         self, body: ChatRequest, prompt: list[int], sampling: Sampling, head: Mapping[str, Any]
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         head = {**head, "object": "chat.completion.chunk"}
 
         def chunk(delta: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
@@ -199,14 +220,15 @@ class _Server:
         holds_back = bool(body.offered_tools())
         parts, count, reason = [], 0, "length"
         is_first = True
-        async for piece in self._engine.stream(prompt, sampling):
-            if is_first:
-                yield chunk({"role": "assistant", "content": ""})
-                is_first = False
-            parts.append(piece.text)
-            count, reason = piece.num_tokens, piece.finish_reason or reason
-            if piece.text and not holds_back:
-                yield chunk({"content": piece.text})
+        async with aclosing(self._engine.stream(prompt, sampling)) as pieces:
+            async for piece in pieces:
+                if is_first:
+                    yield chunk({"role": "assistant", "content": ""})
+                    is_first = False
+                parts.append(piece.text)
+                count, reason = piece.num_tokens, piece.finish_reason or reason
+                if piece.text and not holds_back:
+                    yield chunk({"content": piece.text})
         if holds_back:
             message, reason = self._message(body, "".join(parts), reason, str(head["id"]))
             calls = [{"index": n, **call} for n, call in enumerate(message.get("tool_calls", ()))]
@@ -217,32 +239,17 @@ class _Server:
 
     async def _stream_text(
         self, body: CompletionRequest, prompt: list[int], sampling: Sampling, head: Mapping[str, Any]
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         count = 0
-        async for piece in self._engine.stream(prompt, sampling):
-            count = piece.num_tokens
-            choice = {"index": 0, "text": piece.text, "logprobs": None, "finish_reason": piece.finish_reason}
-            yield {**head, "choices": [choice]}
+        async with aclosing(self._engine.stream(prompt, sampling)) as pieces:
+            async for piece in pieces:
+                count = piece.num_tokens
+                choice = {
+                    "index": 0,
+                    "text": piece.text,
+                    "logprobs": None,
+                    "finish_reason": piece.finish_reason,
+                }
+                yield {**head, "choices": [choice]}
         if body.includes_usage:
             yield {**head, "choices": [], "usage": usage_json(len(prompt), count)}
-
-
-async def _started(chunks: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
-    """Return the stream; what fails before its first chunk is still an error with its own status."""
-    first = await anext(chunks)
-
-    async def lines() -> AsyncIterator[str]:
-        yield _event(first)
-        try:
-            async for chunk in chunks:
-                yield _event(chunk)
-        except Exception as error:  # the status is sent already: the stream itself says what happened
-            yield _event(RequestError(f"the model failed: {error}", status=500).body)
-            raise
-        yield "data: [DONE]\n\n"
-
-    return StreamingResponse(lines(), media_type="text/event-stream")
-
-
-def _event(chunk: Mapping[str, Any]) -> str:
-    return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"

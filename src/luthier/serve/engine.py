@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from luthier.models.chat_model import ChatModel, Piece
 from luthier.models.generate import Sampling
@@ -37,8 +36,13 @@ class Engine:
         self._max_waiting = max_waiting
         self._turn = asyncio.Lock()
 
-    def check_length(self, prompt: Sequence[int], max_tokens: int | None) -> int:
+    def check_length(self, prompt: Sequence[int], max_tokens: int | None, *, param: str) -> int:
         """Return how many tokens may be generated.
+
+        Args:
+            prompt: Its tokens.
+            max_tokens: What the request asks for.
+            param: The request's parameter that holds the prompt.
 
         Raises:
             RequestError: The prompt, or the prompt and what is asked for, exceed the model's positions.
@@ -48,19 +52,20 @@ class Engine:
             asked = f" and {max_tokens} in the completion" if max_tokens else ""
             raise RequestError(
                 f"This model's maximum context length is {limit} tokens. However, you requested "
-                f"{len(prompt)} in the messages{asked}. Please reduce them.",
-                param="messages",
+                f"{len(prompt)} in the {param}{asked}. Please reduce them.",
+                param=param,
                 code="context_length_exceeded",
             )
         return max_tokens or min(DEFAULT_MAX_TOKENS, limit - len(prompt))
 
-    async def stream(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Piece]:
-        """Yield the answer; the model stops when the caller stops listening.
+    async def stream(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece]:
+        """Yield the answer; the model stops when the caller closes this generator.
 
         Raises:
             RequestError: Too many requests wait.
         """
-        if self.load.waiting >= self._max_waiting:
+        must_wait = self._turn.locked() or self.load.waiting > 0
+        if must_wait and self.load.waiting >= self._max_waiting:
             raise RequestError(
                 f"{self.load.waiting} requests are waiting; try again later",
                 status=429,
@@ -72,29 +77,13 @@ class Engine:
         finally:
             self.load.waiting -= 1
         self.load.running = 1
-        try:
-            async for piece in self._decode(prompt, sampling):
-                yield piece
-        finally:
-            self.load.running = 0
-            self._turn.release()
-
-    async def _decode(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Piece]:
-        """Decode in a thread, so that the server answers other requests meanwhile."""
-        loop = asyncio.get_running_loop()
-        pieces: asyncio.Queue[Any] = asyncio.Queue()
+        pieces: asyncio.Queue[Piece | Exception] = asyncio.Queue()
         is_cancelled = threading.Event()
-
-        def work() -> None:
-            try:
-                for piece in self.model.stream(prompt, sampling):
-                    if is_cancelled.is_set():
-                        return
-                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
-            except Exception as error:  # handed to the request, which reports it
-                loop.call_soon_threadsafe(pieces.put_nowait, error)
-
-        worker = asyncio.ensure_future(asyncio.to_thread(work))
+        # Not a task: the server cancels those of a caller who leaves, while the thread still has the model.
+        worker = asyncio.get_running_loop().run_in_executor(
+            None, self._decode, prompt, sampling, pieces, is_cancelled, asyncio.get_running_loop()
+        )
+        worker.add_done_callback(self._end_turn)
         try:
             while True:
                 piece = await pieces.get()
@@ -102,8 +91,29 @@ class Engine:
                     raise piece
                 yield piece
                 if piece.finish_reason:
+                    await asyncio.wait([worker])
                     return
         finally:
             is_cancelled.set()
-            # The model belongs to the next request only once this thread has let go of it.
-            await asyncio.shield(worker)
+
+    def _decode(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        pieces: asyncio.Queue[Piece | Exception],
+        is_cancelled: threading.Event,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Decode in a thread, so that the server answers other requests meanwhile."""
+        try:
+            for piece in self.model.stream(prompt, sampling):
+                if is_cancelled.is_set():
+                    return
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+        except Exception as error:  # handed to the request, which reports it
+            loop.call_soon_threadsafe(pieces.put_nowait, error)
+
+    def _end_turn(self, worker: asyncio.Future[None]) -> None:
+        """Give the model to the next request: its thread has let go of it."""
+        self.load.running = 0
+        self._turn.release()

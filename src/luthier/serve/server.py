@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -14,16 +15,21 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ServeError: The address is in use or not ours.
     """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
     except OSError as error:
+        listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            problem = f"{host} is no address of this machine: {error.strerror}"
+            raise ServeError(
+                problem, cure="--host 127.0.0.1 for this machine alone, 0.0.0.0 for all"
+            ) from error
         raise ServeError(
             f"port {port} on {host} cannot be used: {error.strerror}",
-            cure=f"choose another one: --port {port + 1}, or 0 for any free one",
+            cure="choose another one with --port, or --port 0 for any free one",
         ) from error
     return listener
 

@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from luthier.core.errors import ServeError
 from luthier.data.sample import Message
+from luthier.models.generate import Sampling
 
 
 class RequestError(ServeError):
@@ -40,6 +41,19 @@ class RequestError(ServeError):
         }
 
 
+def invalid_request(faults: Sequence[Mapping[str, Any]]) -> RequestError:
+    """Return the refusal of a body that is not as it should be: its first fault, with the parameter's name.
+
+    Args:
+        faults: As pydantic lists them; ``loc`` starts with ``body``.
+    """
+    fault = faults[0]
+    # What follows the name is the kinds that a value was tried as; in broken JSON, a position.
+    is_named = len(fault["loc"]) > 1 and fault["type"] != "json_invalid"
+    param = str(fault["loc"][1]) if is_named else None
+    return RequestError(f"{param or 'body'}: {fault['msg']}", param=param)
+
+
 class _Request(BaseModel):
     """What both kinds of request have; a parameter that would have no effect is refused, never ignored."""
 
@@ -49,17 +63,29 @@ class _Request(BaseModel):
     max_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     top_p: float | None = Field(None, gt=0.0, le=1.0)
-    seed: int | None = None
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
     stream: bool | None = None
-    stream_options: dict[str, bool] | None = None
+    stream_options: dict[Literal["include_usage"], bool] | None = None
     n: Literal[1] | None = None
     user: str | None = None
 
-    @property
-    def stop_strings(self) -> tuple[str, ...]:
-        """The strings that end the answer."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+    @field_validator("stream_options")
+    @classmethod
+    def _goes_with_stream(cls, options: Any, info: ValidationInfo) -> Any:
+        if options and not info.data.get("stream"):
+            raise ValueError("goes with `stream: true` only")
+        return options
+
+    def sampling(self, max_tokens: int) -> Sampling:
+        """Return how tokens are chosen; OpenAI's default temperature is 1."""
+        return Sampling(
+            max_new_tokens=max_tokens,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            seed=self.seed,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+        )
 
     @property
     def includes_usage(self) -> bool:
@@ -77,6 +103,15 @@ class ChatRequest(_Request):
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
     response_format: dict[Literal["type"], Literal["text"]] | None = None
+
+    @field_validator("tools")
+    @classmethod
+    def _has_names(cls, tools: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        for number, tool in enumerate(tools or ()):
+            function = tool.get("function", tool)
+            if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+                raise ValueError(f"tools[{number}] has no function.name")
+        return tools
 
     def conversation(self) -> list[Message]:
         """Return the turns.
@@ -127,7 +162,10 @@ def _message(turn: Mapping[str, Any], place: str) -> Message:
         if any(part is None for part in parts):
             raise RequestError(f"{place}.content has a part that is not text", param=f"{place}.content")
         content = "".join(str(part) for part in parts)
-    calls = tuple(_call(call, place) for call in turn.get("tool_calls") or ())
+    listed = turn.get("tool_calls") or []
+    if not isinstance(listed, list):
+        raise RequestError(f"{place}.tool_calls is not a list", param=f"{place}.tool_calls")
+    calls = tuple(_call(call, place) for call in listed)
     if content is None and calls:
         content = ""
     if not isinstance(content, str):
