@@ -194,3 +194,16 @@ def test_unknown_reduction_is_refused() -> None:
     tensors = _tensors(2, 7)
     with pytest.raises(ValueError, match="'max'"):
         linear_cross_entropy(tensors["hidden"], tensors["weight"], tensors["targets"], reduction="max")
+
+
+def test_the_head_runs_in_the_type_that_autocast_asks_for() -> None:
+    """Under autocast the last norm leaves float32; the head's product would cost four times as much in it."""
+    tensors = _tensors(30, 7)
+    hidden = tensors["hidden"].requires_grad_()
+    rounded = _tensors(30, 7, torch.bfloat16)
+    expected = linear_cross_entropy(rounded["hidden"], rounded["weight"], rounded["targets"])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = linear_cross_entropy(hidden, tensors["weight"], tensors["targets"])
+    assert torch.equal(found, expected)
+    found.backward()
+    assert hidden.grad is not None and hidden.grad.dtype == torch.float32

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from luthier.core.errors import ModelError
 from luthier.methods.build import build_method
+from luthier.models import gguf as gguf_module
 from luthier.models import load as load_module
 from luthier.models.catalogue import CATALOGUE, CatalogueEntry
 from luthier.models.load import (
@@ -208,7 +209,7 @@ class TestConversion:
     def test_failure_leaves_no_folder(
         self, gguf: Path, conversions: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(load_module, "manifest_of", lambda folder: 1 / 0)
+        monkeypatch.setattr(gguf_module, "manifest_of", lambda folder: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             locate_base(str(gguf))
         assert not list((home / "bases").iterdir())
@@ -342,7 +343,12 @@ class TestLoadTrained:
         name = next(name for name in weights if "lora_B" in name)
         del weights[name]
         save_file(weights, adapter / "adapter_model.safetensors", {"format": "pt"})
-        _refused(lambda: load_trained(adapter, dtype=torch.float32), "lacks 1 weights")
+        _refused(lambda: load_trained(adapter, dtype=torch.float32), "lacks 1 of its weights")
+
+    def test_broken_adapter_is_refused(self, adapter: Path) -> None:
+        path = adapter / "adapter_model.safetensors"
+        path.write_bytes(path.read_bytes()[:100])
+        _refused(lambda: load_trained(adapter, dtype=torch.float32), "cannot be loaded over its base")
 
 
 def test_hash_sees_every_change_and_is_remembered(

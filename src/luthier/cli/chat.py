@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from luthier.cli.target import model_of
+from luthier.core.errors import ModelError
 
 if TYPE_CHECKING:
     from luthier.data.sample import Message
@@ -91,13 +93,19 @@ def _answer(
     """Print an answer as it comes, and return it with its number of tokens."""
     parts, count = [], 0
     prompt = model.prompt_ids(turns)
+    room = model.max_positions - len(prompt)
+    if room < 1:
+        problem = f"the conversation has {len(prompt)} tokens, this model reads {model.max_positions} at most"
+        raise ModelError(problem, cure="shorten it, or start over")
+    sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, room))
     for piece in model.stream(prompt, sampling):
         parts.append(piece.text)
         count = piece.num_tokens
         if not is_quiet:
             click.echo(piece.text, nl=False)
         if piece.finish_reason == "length" and not is_quiet:
-            click.secho(" … (cut at --max-tokens)", dim=True, nl=False)
+            limit = "--max-tokens" if count < room else "the model's longest text"
+            click.secho(f" … (cut at {limit})", dim=True, nl=False)
     if not is_quiet:
         click.echo()
     return "".join(parts), count

@@ -41,7 +41,8 @@ def serve(target: str, host: str, port: int, name: str | None, api_key: str | No
 
     name = name or own_name
     engine = Engine(ChatModel.from_folder(folder), max_waiting=max_waiting)
-    url = f"http://{host}:{listener.getsockname()[1]}/v1"
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}/v1"
     click.echo(f"serving {name} at {url}  (Ctrl-C ends)")
     if host not in ("127.0.0.1", "localhost", "::1") and not api_key:
         click.secho(

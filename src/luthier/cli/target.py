@@ -32,4 +32,4 @@ def model_of(target: str) -> tuple[Path, str]:
         return path / "model", str(read_json(path / "plan.json")["values"]["name"]["value"])
     if (path / "adapter_config.json").is_file():
         return path, path.resolve().name
-    return locate_base(target), path.name
+    return locate_base(target), path.resolve().name

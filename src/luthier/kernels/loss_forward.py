@@ -8,8 +8,8 @@ from typing import Any
 from luthier.kernels.causal_loss import COMPARED_FAMILIES, CausalLM, labelled_positions
 from luthier.kernels.patch import Patch
 
-_DEMANDS = ("shift_labels", "output_router_logits", "ignore_index")
-"""Arguments of a call, or settings of a model, whose loss is another one."""
+_DEMANDS = ("shift_labels", "ignore_index")
+"""Arguments of a call whose loss is another one."""
 
 
 def patch_loss(parts: CausalLM, patch: Patch) -> None:

@@ -31,7 +31,9 @@ class Full:
 def save_whole_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
     """Save a copy of the weights in one type, with a configuration that says so."""
     state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
+    previous = model.config.dtype
     model.save_pretrained(folder, state_dict=state)
+    model.config.dtype = previous
     # save_pretrained writes the type of the parameters in memory, not that of the state it was given.
     config = copy.deepcopy(model.config)
     config.dtype = dtype

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.core.errors import ModelError
-from luthier.core.files import atomic_folder, manifest_faults, manifest_of, read_json, write_json
+from luthier.core.files import read_json, write_json
 from luthier.core.hashing import fingerprint, hash_file, short
 from luthier.core.home import cache_folder
 from luthier.models.catalogue import CATALOGUE
+from luthier.models.gguf import converted
 
 if TYPE_CHECKING:
     import torch
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 RESULT_FILE = "luthier.json"
 """Beside the weights of a model that Luthier made: its base, method and the hashes that it was trained with."""
-
-_CONVERSION_FILE = "conversion.json"
-_log = logging.getLogger(__name__)
 
 
 def locate_base(name: str) -> Path:
@@ -40,7 +37,7 @@ def locate_base(name: str) -> Path:
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ModelError(f"no GGUF file at {path}")
-        return _converted(path, label=path.stem, sha256=hash_file(path))
+        return converted(path, label=path.stem, sha256=hash_file(path))
     if name in CATALOGUE:
         return _from_catalogue(name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
@@ -83,57 +80,29 @@ def _from_catalogue(name: str) -> Path:
             f"{weights.name} of {entry.package} has hash {short(got)}…, {short(entry.sha256)}… was expected",
             cure=entry.install,
         )
-    return check_folder(path) if path.is_dir() else _converted(path, label=name, sha256=entry.sha256)
+    return check_folder(path) if path.is_dir() else converted(path, label=name, sha256=entry.sha256)
 
 
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"]
     try:
         return check_folder(Path(snapshot_download(name, allow_patterns=patterns)))
+    except HFValidationError as error:
+        problem = f"{name!r} is no folder, and no hub id either"
+        raise ModelError(problem, cure="name an existing folder, or owner/name of a hub") from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
         raise ModelError(
             f"{name} could not be had from the hub ({type(error).__name__})",
             cure="check the name and the connection, or name a local folder or a catalogue base",
         ) from error
-
-
-def _converted(gguf: Path, *, label: str, sha256: str) -> Path:
-    """Return the GGUF file's conversion from the cache; a damaged or missing one is made (again)."""
-    folder = cache_folder() / "bases" / f"{label}-{short(sha256)}"
-    record = folder / _CONVERSION_FILE
-    if record.is_file():
-        conversion = read_json(record)
-        if conversion["source_sha256"] == sha256 and not manifest_faults(folder, conversion["files"]):
-            return folder
-    _convert_gguf(gguf, folder, sha256)
-    return folder
-
-
-def _convert_gguf(gguf: Path, folder: Path, sha256: str) -> None:
-    """Dequantize a GGUF file once into a plain folder in bfloat16."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    _log.warning("converting %s into %s, once", gguf.name, folder)
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-        )
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except (ValueError, KeyError, OSError) as error:
-        raise ModelError(f"{gguf} cannot be read as a GGUF model: {error}") from error
-    # transformers refuses to save a model that still calls itself quantized.
-    del model.config.quantization_config
-    model.hf_quantizer = None
-    with atomic_folder(folder) as partial:
-        model.to(torch.bfloat16).save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        write_json(partial / _CONVERSION_FILE, {"source_sha256": sha256, "files": manifest_of(partial)})
 
 
 def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = False) -> PreTrainedModel:
@@ -147,6 +116,7 @@ def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = Fa
     Raises:
         ModelError: The folder is incomplete, or any weight would be left at a random value.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
@@ -161,7 +131,7 @@ def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = Fa
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} cannot be loaded as a causal language model: {error}") from error
     model, report = loaded
     # transformers fills absent weights with random numbers and goes on; a random layer ruins a model silently.
@@ -204,8 +174,6 @@ def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
     check_folder(folder)
     if not (folder / "adapter_config.json").is_file():
         return load_model(folder, dtype=dtype), folder
-    from peft import PeftModel
-
     record = ResultRecord.load(folder)
     name = record.base if record else read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not name:
@@ -217,9 +185,25 @@ def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
             f"{name} now has {short(got)}…",
             cure="use the base it was trained on",
         )
-    model = PeftModel.from_pretrained(load_model(base_folder, dtype=dtype), str(folder), is_trainable=False)
+    model = _with_adapter(load_model(base_folder, dtype=dtype), folder)
     has_tokenizer = (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file()
     return model.eval(), folder if has_tokenizer else base_folder
+
+
+def _with_adapter(base: Any, folder: Path) -> Any:
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
+        with safe_open(folder / "adapter_model.safetensors", framework="pt") as weights:
+            found = set(weights.keys())
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"the adapter in {folder} cannot be loaded over its base: {error}") from error
+    # PEFT only warns, and goes on with random numbers.
+    if absent := sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - found):
+        raise ModelError(f"the adapter in {folder} lacks {len(absent)} of its weights, e.g. {absent[0]}")
+    return model
 
 
 def weights_hash(folder: Path) -> str:

@@ -79,24 +79,48 @@ def read_base_facts(folder: Path) -> BaseFacts:
     Raises:
         ModelError: A file is not what its name says.
     """
+    path = folder / "config.json"
     try:
-        config: dict[str, Any] = read_json(folder / "config.json")
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    text_config = config.get("text_config", config)
+        config = _mapping(read_json(path))
+        text_config = _mapping(config.get("text_config") or config)
+        positions = text_config.get("max_position_embeddings") or text_config.get("n_positions") or 1 << 30
+        architecture = str((list(config.get("architectures") or []) or ["unknown"])[0])
+        max_positions, vocab_size = int(positions), int(text_config.get("vocab_size", 0))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
     shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        shapes.update(_header_shapes(path))
+    for weights in _weight_files(folder):
+        shapes.update(_header_shapes(weights))
     return BaseFacts(
         folder=folder,
-        architecture=(config.get("architectures") or ["unknown"])[0],
-        model_type=config.get("model_type", "unknown"),
-        max_positions=int(
-            text_config.get("max_position_embeddings") or text_config.get("n_positions") or 1 << 30
-        ),
-        vocab_size=int(text_config.get("vocab_size", 0)),
+        architecture=architecture,
+        model_type=str(config.get("model_type", "unknown")),
+        max_positions=max_positions,
+        vocab_size=vocab_size,
         shapes=shapes,
     )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"a JSON object was expected, this is a {type(value).__name__}")
+    return value
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Return the files that transformers loads: other copies of the weights may lie beside them."""
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    if not index.is_file():
+        return sorted(folder.glob("*.safetensors"))
+    try:
+        names = sorted({str(name) for name in _mapping(_mapping(read_json(index))["weight_map"]).values()})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{index} is damaged ({error})", cure="copy the file again") from error
+    if absent := [name for name in names if not (folder / name).is_file()]:
+        raise ModelError(f"{folder} lacks {', '.join(absent)}", cure="copy the missing files there")
+    return [folder / name for name in names]
 
 
 def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -107,17 +131,19 @@ def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else -1
         if not 0 < length <= size - 8:
             raise ModelError(f"{path} is cut short or not a safetensors file", cure="copy the file again")
-        try:
-            header: dict[str, Any] = json.loads(file.read(length))
-        except ValueError as error:
-            raise ModelError(f"{path} has a damaged header", cure="copy the file again") from error
-    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        text = file.read(length)
+    try:
+        header = _mapping(json.loads(text))
+        header.pop("__metadata__", None)
+        shapes = {name: tuple(int(n) for n in entry["shape"]) for name, entry in header.items()}
+        end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+    except (ValueError, TypeError, LookupError) as error:
+        raise ModelError(f"{path} has a damaged header", cure="copy the file again") from error
     if 8 + length + end != size:
         raise ModelError(
             f"{path} has {size} bytes, its header promises {8 + length + end}", cure="copy the file again"
         )
-    return {name: tuple(entry["shape"]) for name, entry in tensors.items()}
+    return shapes
 
 
 def _size(shape: tuple[int, ...]) -> int:

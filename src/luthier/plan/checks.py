@@ -60,7 +60,7 @@ def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Itera
 def _check_source(recipe: Recipe, source: Source, path: str, folder: Path) -> Iterator[Fault]:
     file = folder / source.path
     suffixes = [s for s in file.suffixes if s != ".gz"]
-    if not file.exists():
+    if not file.is_file():
         yield Fault(f"{path}.path", f"no file at {file}", _cure_of_missing(file, source.path))
     elif not suffixes or suffixes[-1] not in SOURCE_SUFFIXES:
         yield Fault(

@@ -37,6 +37,9 @@ def _lora(method: LoraMethod, base: BaseFacts) -> tuple[Trainable, list[Fault]]:
         names = [method.target_modules] if isinstance(method.target_modules, str) else method.target_modules
         known = sorted({name.rsplit(".", 1)[-1] for name in linear})
         targets = {}
+        if not names:
+            problem = "names no layer, so nothing would train"
+            faults.append(Fault("method.target_modules", problem, "target_modules: all-linear"))
         for name in names:
             matched = {m: s for m, s in linear.items() if m == name or m.endswith(f".{name}")}
             if not matched:

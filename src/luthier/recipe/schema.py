@@ -15,9 +15,9 @@ Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class Section(BaseModel):
-    """A section of the recipe: frozen, and strict about types and unknown keys."""
+    """A section of the recipe: frozen, and strict about types, unknown keys, NaN and infinity."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class ModelSection(Section):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -12,12 +11,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from luthier import __version__
 from luthier.core.errors import TemplateError
 from luthier.models.generate import Sampling
+from luthier.serve.api_key import KeyCheck
 from luthier.serve.engine import Engine
 from luthier.serve.sse import started_stream
 from luthier.serve.wire import (
@@ -42,7 +40,7 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
     server = _Server(engine, name)
 
     if api_key:
-        app.add_middleware(_KeyCheck, api_key=api_key)
+        app.add_middleware(KeyCheck, api_key=api_key)
 
     @app.exception_handler(RequestError)
     async def on_request_error(request: Request, error: RequestError) -> JSONResponse:
@@ -85,22 +83,6 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
         return await server.complete(body, request)
 
     return app
-
-
-class _KeyCheck:
-    """Lets only callers with the key through; plain ASGI, so that the app still learns of callers who leave."""
-
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
-        self._app = app
-        self._key = api_key.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            given = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self._key):
-                error = RequestError("Incorrect API key provided.", status=401, code="invalid_api_key")
-                return await _answer_error(error)(scope, receive, send)
-        await self._app(scope, receive, send)
 
 
 def _answer_error(error: RequestError) -> JSONResponse:

@@ -1,0 +1,174 @@
+"""Train the same rows with Luthier and its peers in turn; print speed and memory as ratios with their spread.
+
+Every engine gets the same base, rows in the same order, rank, batch and learning rate, for one epoch, in a
+process of its own. Equal work must give equal loss, so the mean loss is printed too. LLaMA-Factory runs in a
+virtual environment of its own: ``make bench`` makes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from luthier.data.encode import ChatEncoder
+from luthier.data.read import read_source
+from luthier.data.sample import Sample
+from luthier.data.template import ChatTemplate
+from luthier.data.tokenizer import load_tokenizer
+from luthier.models.load import locate_base
+from luthier.recipe.schema import Source
+from luthier.train.batches import StepOrder
+
+HERE = Path(__file__).resolve().parent
+SHIPPED = HERE.parent / "src" / "luthier" / "recipe" / "shipped" / "quickstart" / "train.jsonl"
+PYTHON = {"llamafactory": HERE / ".venvs" / "llamafactory" / "bin" / "python"}
+SEED = 42
+
+
+def main() -> None:
+    """Run the engines in turn and print what was measured."""
+    options = _options()
+    base = locate_base(options.base)
+    rows, num_tokens, num_supervised = _rows(options, base)
+    measured: dict[str, list[dict[str, Any]]] = {engine: [] for engine in options.engines}
+    peak_flops = _gemm_peak()
+    for turn in range(options.turns):
+        for engine in options.engines:
+            figures = _run(engine, rows, base, options)
+            measured[engine].append(figures)
+            rate = num_tokens / figures["seconds"]
+            print(
+                f"turn {turn + 1}  {engine:14} {rate:8,.0f} tokens/s  {figures['peak_bytes'] / 1e9:5.1f} GB",
+                file=sys.stderr,
+            )
+    peak_flops = max(peak_flops, _gemm_peak())
+    _print(measured, num_tokens, num_supervised, peak_flops, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument(
+        "--engines", nargs="+", default=["luthier", "trl", "llamafactory"], help="the first is compared"
+    )
+    parser.add_argument("--data", type=Path, default=SHIPPED, help="rows in any schema that Luthier reads")
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--base", default="smollm2-135m-instruct")
+    parser.add_argument(
+        "--rank", type=int, default=8, help="LoRA rank on all linear layers; 0 trains all weights"
+    )
+    parser.add_argument("--batch-rows", type=int, default=8)
+    parser.add_argument("--max-length", type=int, default=1024)
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _rows(options: argparse.Namespace, base: Path) -> tuple[list[dict[str, Any]], int, int]:
+    """Return conversations, and how many tokens they have as Luthier and its peers encode them."""
+    template = ChatTemplate(load_tokenizer(base))
+    encode = ChatEncoder(template, loss_on="assistant", max_length=options.max_length, too_long="drop")
+    rows, tokens, supervised = [], 0, 0
+    for sample in read_source(Source(path=options.data.name), options.data.resolve().parent):
+        if len(rows) == options.rows:
+            break
+        examples = encode(sample) if isinstance(sample, Sample) else None
+        if not isinstance(examples, list) or not isinstance(sample, Sample):
+            continue
+        rows.append({"messages": [{"role": m.role, "content": m.content} for m in sample.messages]})
+        tokens += len(examples[0].input_ids)
+        supervised += examples[0].num_supervised
+    if len(rows) < options.rows:
+        sys.exit(f"{options.data} has only {len(rows)} rows that fit")
+    return rows, tokens, supervised
+
+
+def _run(engine: str, rows: list[dict[str, Any]], base: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one engine in a process of its own."""
+    order = StepOrder(len(rows), options.batch_rows, SEED)
+    # Luthier permutes the rows itself; its peers are given them in that order.
+    permuted = [rows[number] for step in range(order.steps_per_epoch) for number in order.rows(step)]
+    with tempfile.TemporaryDirectory(prefix=f"bench-{engine}-") as folder:
+        job = {
+            "rows": rows if engine == "luthier" else permuted,
+            "base": str(base),
+            "folder": folder,
+            "rank": options.rank,
+            "batch_rows": options.batch_rows,
+            "max_length": options.max_length,
+            "learning_rate": 2e-4 if options.rank else 2e-5,
+        }
+        path = Path(folder) / "job.json"
+        path.write_text(json.dumps(job), encoding="utf-8")
+        python = PYTHON.get(engine, Path(sys.executable))
+        script = HERE / "engines" / f"{engine}_engine.py"
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        done = subprocess.run(
+            [python, script, path], capture_output=True, text=True, env=environment, check=False
+        )
+    if done.returncode:
+        sys.exit(f"{engine} failed:\n{done.stderr[-3000:]}")
+    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures
+
+
+def _gemm_peak() -> float:
+    """Best bfloat16 FLOP/s of a square matrix product, now."""
+    left, right = (torch.randn(2048, 2048, dtype=torch.bfloat16) for _ in range(2))
+    torch.mm(left, right)
+    seconds = []
+    for _ in range(15):
+        started = time.perf_counter()
+        torch.mm(left, right)
+        seconds.append(time.perf_counter() - started)
+    return 2 * 2048**3 / min(seconds)
+
+
+def _print(
+    measured: dict[str, list[dict[str, Any]]],
+    num_tokens: int,
+    num_supervised: int,
+    peak_flops: float,
+    options: argparse.Namespace,
+) -> None:
+    first = options.engines[0]
+    result: dict[str, Any] = {
+        "rows": options.rows, "tokens": num_tokens, "supervised_tokens": num_supervised, "rank": options.rank,
+        "gemm_peak_gflops": round(peak_flops / 1e9), "engines": {},
+    }  # fmt: skip
+    for engine, runs in measured.items():
+        ratios = [
+            theirs["seconds"] / ours["seconds"] for ours, theirs in zip(measured[first], runs, strict=True)
+        ]
+        result["engines"][engine] = {
+            "tokens_per_second": round(num_tokens / statistics.median(r["seconds"] for r in runs)),
+            f"times_slower_than_{first}": [round(r, 2) for r in sorted(ratios)],
+            "peak_memory_gb": round(statistics.median(r["peak_bytes"] for r in runs) / 1e9, 2),
+            "mean_loss": round(statistics.fmean(runs[-1]["losses"]), 4),
+            "losses": [round(loss, 4) for loss in runs[-1]["losses"]],
+        }
+    if options.json:
+        print(json.dumps(result))
+        return
+    print(f"{options.rows} rows, {num_tokens:,} tokens, {num_supervised:,} supervised; {options.turns} turns")
+    print(f"GEMM peak of this machine, bfloat16: {result['gemm_peak_gflops']:,} GFLOP/s")
+    print(f"{'engine':14}{'tokens/s':>10}{'slower than ' + first:>28}{'peak GB':>10}{'mean loss':>12}")
+    for engine, figures in result["engines"].items():
+        low, *_, high = [*figures[f"times_slower_than_{first}"]] * 2
+        print(
+            f"{engine:14}{figures['tokens_per_second']:>10,}{f'{low} to {high}':>28}"
+            f"{figures['peak_memory_gb']:>10}{figures['mean_loss']:>12}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""Every rule of the compatibility table fires where it should, and only there."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luthier.core.errors import Fault
+from luthier.plan.checks import check_against_base, check_recipe, measured_metrics
+from luthier.recipe.schema import EvaluateSection
+from tests.plan.bases import made_base, read_recipe
+
+HELD_OUT = {"train": [{"path": "rows.jsonl"}], "eval": {"split": 0.2}}
+NOT_HELD_OUT = {"train": [{"path": "rows.jsonl"}], "eval": {}}
+PRETRAINING = {"name": "pretraining"}
+
+
+def data(**changes: Any) -> dict[str, Any]:
+    return {**HELD_OUT, **changes}
+
+
+def faults(folder: Path, **sections: Any) -> list[Fault]:
+    loaded = read_recipe(folder, **sections)
+    return list(check_recipe(loaded.recipe, loaded.origins.keys(), folder))
+
+
+def test_the_defaults_have_no_fault(tmp_path: Path) -> None:
+    assert faults(tmp_path) == []
+    assert faults(tmp_path, data=NOT_HELD_OUT) == []
+    assert faults(tmp_path, objective=PRETRAINING) == []
+
+
+def gate(**values: Any) -> list[dict[str, Any]]:
+    return [{"metric": "eval_loss", **values}]
+
+
+# path of the fault, words of it, the recipe that has it, the nearest recipe that does not
+RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "data.train[0].path",
+        "no file at",
+        {"data": data(train=[{"path": "absent.jsonl"}])},
+        {"data": HELD_OUT},
+    ),
+    (
+        "data.train[0].path",
+        "of no known kind",
+        {"data": data(train=[{"path": "recipe.yaml"}])},
+        {"data": HELD_OUT},
+    ),
+    (
+        "data.eval.sources[0].path",
+        "no file at",
+        {"data": data(eval={"sources": [{"path": "absent.jsonl"}]})},
+        {"data": data(eval={"sources": [{"path": "held_out.jsonl"}]})},
+    ),
+    (
+        "data.eval",
+        "both split and sources",
+        {"data": data(eval={"split": 0.1, "sources": [{"path": "held_out.jsonl"}]})},
+        {"data": data(eval={"sources": [{"path": "held_out.jsonl"}]})},
+    ),
+    (
+        "data.eval.group_by",
+        "no effect without data.eval.split",
+        {"data": data(eval={"sources": [{"path": "held_out.jsonl"}], "group_by": "user"})},
+        {"data": data(eval={"split": 0.1, "group_by": "user"})},
+    ),
+    (
+        "data.chat_template",
+        "raw text",
+        {"data": data(chat_template="chatml"), "objective": PRETRAINING},
+        {"data": data(chat_template="chatml")},
+    ),
+    (
+        "data.too_long",
+        "raw text",
+        {"data": data(too_long="truncate"), "objective": PRETRAINING},
+        {"data": data(too_long="truncate")},
+    ),
+    (
+        "data.train[0].schema",
+        "reads conversations",
+        {"data": data(train=[{"path": "rows.jsonl", "schema": "text"}])},
+        {"data": data(train=[{"path": "rows.jsonl", "schema": "text"}]), "objective": PRETRAINING},
+    ),
+    (
+        "data.train[0].schema",
+        "reads raw text",
+        {"data": data(train=[{"path": "rows.jsonl", "schema": "alpaca"}]), "objective": PRETRAINING},
+        {"data": data(train=[{"path": "rows.jsonl", "schema": "alpaca"}])},
+    ),
+    (
+        "train.eval_steps",
+        "is required",
+        {"train": {"eval_strategy": "steps"}},
+        {"train": {"eval_strategy": "steps", "eval_steps": 2}},
+    ),
+    ("train.eval_steps", "no effect", {"train": {"eval_steps": 2}}, {"train": {"eval_strategy": "epoch"}}),
+    (
+        "train.save_steps",
+        "is required",
+        {"train": {"save_strategy": "steps"}},
+        {"train": {"save_strategy": "steps", "save_steps": 2}},
+    ),
+    ("train.save_steps", "no effect", {"train": {"save_steps": 2}}, {"train": {"save_strategy": "epoch"}}),
+    (
+        "train.num_train_epochs",
+        "beside max_steps",
+        {"train": {"max_steps": 3, "num_train_epochs": 1.0}},
+        {"train": {"max_steps": 3}},
+    ),
+    (
+        "train.warmup_ratio",
+        "beside warmup_steps",
+        {"train": {"warmup_steps": 0, "warmup_ratio": 0.1}},
+        {"train": {"warmup_ratio": 0.1}},
+    ),
+    (
+        "train.early_stopping_threshold",
+        "without early_stopping_patience",
+        {"train": {"early_stopping_threshold": 0.1}},
+        {"train": {"early_stopping_threshold": 0.1, "early_stopping_patience": 1}},
+    ),
+    (
+        "train.early_stopping_patience",
+        "eval_strategy is no",
+        {"train": {"early_stopping_patience": 1, "eval_strategy": "no"}},
+        {"train": {"early_stopping_patience": 1}},
+    ),
+    (
+        "train.early_stopping_patience",
+        "no held-out rows",
+        {"train": {"early_stopping_patience": 1}, "data": NOT_HELD_OUT},
+        {"train": {"early_stopping_patience": 1}, "data": HELD_OUT},
+    ),
+    (
+        "train.load_best_model_at_end",
+        "eval_strategy is no",
+        {"train": {"load_best_model_at_end": True, "eval_strategy": "no"}},
+        {"train": {"load_best_model_at_end": False, "eval_strategy": "no"}},
+    ),
+    (
+        "train.eval_strategy",
+        "no held-out rows",
+        {"train": {"eval_strategy": "epoch"}, "data": NOT_HELD_OUT},
+        {"train": {"eval_strategy": "no"}, "data": NOT_HELD_OUT},
+    ),
+    (
+        "train.per_device_eval_batch_size",
+        "no held-out rows",
+        {"train": {"per_device_eval_batch_size": 2}, "data": NOT_HELD_OUT},
+        {"train": {"per_device_eval_batch_size": 2}},
+    ),
+    (
+        "evaluate.confidence",
+        "no held-out rows",
+        {"evaluate": {"confidence": 0.9}, "data": NOT_HELD_OUT},
+        {"evaluate": {"confidence": 0.9}},
+    ),
+    (
+        "evaluate.metrics",
+        "raw text does not have",
+        {"evaluate": {"metrics": ["rouge"]}, "objective": PRETRAINING},
+        {"evaluate": {"metrics": ["perplexity"]}, "objective": PRETRAINING},
+    ),
+    (
+        "evaluate.num_generations",
+        "no prompts",
+        {"evaluate": {"num_generations": 4}, "objective": PRETRAINING},
+        {"evaluate": {"num_generations": 4}},
+    ),
+    (
+        "evaluate.max_new_tokens",
+        "no prompts",
+        {"evaluate": {"max_new_tokens": 4}, "objective": PRETRAINING},
+        {"evaluate": {"max_new_tokens": 4}},
+    ),
+    (
+        "evaluate.metrics",
+        "num_generations: 0",
+        {"evaluate": {"metrics": ["perplexity", "rouge"], "num_generations": 0}},
+        {"evaluate": {"metrics": ["perplexity"], "num_generations": 0}},
+    ),
+    (
+        "evaluate.max_new_tokens",
+        "num_generations: 0",
+        {"evaluate": {"max_new_tokens": 4, "num_generations": 0}},
+        {"evaluate": {"num_generations": 0}},
+    ),
+    (
+        "gates[0].better_by",
+        "without relative_to",
+        {"gates": gate(better_by=0.1, max=2.0)},
+        {"gates": gate(better_by=0.1, relative_to="base")},
+    ),
+    (
+        "gates[0].relative_to",
+        "without better_by",
+        {"gates": gate(relative_to="base", max=2.0)},
+        {"gates": gate(relative_to="base", better_by=0.0)},
+    ),
+    ("gates[0]", "demands nothing", {"gates": gate()}, {"gates": gate(min=0.0)}),
+    ("gates[0]", "can never pass", {"gates": gate(min=2.0, max=1.0)}, {"gates": gate(min=1.0, max=1.0)}),
+    (
+        "gates[0].metric",
+        "needs held-out rows",
+        {"gates": gate(max=1.0), "data": NOT_HELD_OUT},
+        {"gates": gate(max=1.0)},
+    ),
+    (
+        "gates[0].metric",
+        "not measured",
+        {"gates": gate(max=1.0), "evaluate": {"metrics": ["rouge"]}},
+        {"gates": [{"metric": "rouge_l", "min": 0.1}], "evaluate": {"metrics": ["rouge"]}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "words", "wrong", "right"), RULES, ids=[f"{r[0]} {r[1]}" for r in RULES])
+def test_a_rule_fires_and_does_not_fire_beside_it(
+    path: str, words: str, wrong: dict[str, Any], right: dict[str, Any], tmp_path: Path
+) -> None:
+    found = faults(tmp_path, **wrong)
+    assert [fault.path for fault in found] == [path], found
+    assert words in found[0].problem
+    assert faults(tmp_path, **right) == []
+
+
+def test_every_key_of_evaluate_is_refused_without_held_out_rows(tmp_path: Path) -> None:
+    values = {
+        "metrics": ["perplexity"],
+        "num_generations": 1,
+        "max_new_tokens": 1,
+        "bootstrap_samples": 10,
+        "confidence": 0.9,
+    }
+    found = faults(tmp_path, evaluate=values, data=NOT_HELD_OUT)
+    assert {fault.path for fault in found} == {f"evaluate.{key}" for key in EvaluateSection.model_fields}
+    assert {f"evaluate.{key}" for key in values} == {fault.path for fault in found}
+
+
+def test_registering_needs_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults(tmp_path, register={"name": "a"}) == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (fault,) = faults(tmp_path, register={"name": "a"})
+    assert fault.path == "register" and fault.cure == "pip install 'luthier[registry]'"
+    assert faults(tmp_path) == []
+
+
+def test_a_missing_file_is_answered_with_its_neighbours_or_its_real_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fault,) = faults(tmp_path, data=data(train=[{"path": "rows.json"}]))
+    assert fault.cure == "files in that folder: held_out.jsonl, rows.jsonl"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "there.jsonl").write_text("{}\n")
+    monkeypatch.chdir(elsewhere)
+    (fault,) = faults(tmp_path, data=data(train=[{"path": "there.jsonl"}]))
+    assert fault.cure and "elsewhere/there.jsonl" in fault.cure
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl.gz", "rows.v2.csv", "rows.parquet", "rows.txt"])
+def test_known_kinds_of_files_pass(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x")
+    assert faults(tmp_path, data=data(train=[{"path": name}])) == []
+
+
+@pytest.mark.parametrize("name", ["rows", "rows.jsonl.zip", "folder.jsonl"])
+def test_unknown_kinds_and_folders_do_not(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir() if name.startswith("folder") else (tmp_path / name).write_text("x")
+    assert [f.path for f in faults(tmp_path, data=data(train=[{"path": name}]))] == ["data.train[0].path"]
+
+
+def test_what_is_measured(tmp_path: Path) -> None:
+    def measured(**sections: Any) -> set[str]:
+        return measured_metrics(read_recipe(tmp_path, **sections).recipe)
+
+    loss = {"eval_loss", "perplexity"}
+    assert measured() == loss | {"rouge_l", "exact_match"}
+    assert measured(data=NOT_HELD_OUT) == set()
+    assert measured(evaluate={"num_generations": 0}) == loss
+    assert measured(objective=PRETRAINING) == loss
+    assert measured(evaluate={"metrics": ["exact_match"]}) == {"exact_match"}
+
+
+def test_rules_that_depend_on_the_base(tmp_path: Path) -> None:
+    recipe = read_recipe(tmp_path, data=data(max_length=2048)).recipe
+    assert list(check_against_base(recipe, made_base(max_positions=2048))) == []
+    (long,) = check_against_base(recipe, made_base(max_positions=2047))
+    assert long.path == "data.max_length" and "2047 positions" in long.problem
+    (kind,) = check_against_base(recipe, made_base("BertForMaskedLM"))
+    assert kind.path == "model.base" and "BertForMaskedLM" in kind.problem
+    assert list(check_against_base(recipe, made_base("GPT2LMHeadModel"))) == []
