@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from luthier.recipe.foreign.translate import Translation
+from luthier.recipe.yaml_text import read_yaml
 
 _SHORT = 60
 
@@ -58,12 +59,16 @@ def _entry_lines(entry: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    """Return a value as YAML on one line."""
+    """Return a value as YAML on one line.
+
+    PyYAML writes by YAML 1.1, a recipe is read by 1.2: ``1e-4`` as a name, for one, needs quotes only in the latter.
+    """
     dumped: str = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=2**31
     )
     line = dumped.removesuffix("\n").removesuffix("\n...")
-    return line if "\n" not in line else json.dumps(value)
+    is_safe = "\n" not in line and read_yaml(f"value: {line}")[0] == {"value": value}
+    return line if is_safe else json.dumps(value, ensure_ascii=False)
 
 
 def _short(value: Any) -> str:
