@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: quickstart install test check fast-test format docs clean
+.PHONY: quickstart install test check format bench docs clean
 
 # torch comes first: a range in pyproject.toml would let pip choose a build for GPUs.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -36,6 +36,15 @@ check: install  ## What must pass before a commit: format, lint, types, layers, 
 format:  ## Rewrite the code in the project's format
 	$(BIN)/ruff format src tests bench scripts
 	$(BIN)/ruff check --fix src tests bench scripts
+
+bench/.venvs/llamafactory/installed:
+	$(PYTHON) -m venv bench/.venvs/llamafactory
+	bench/.venvs/llamafactory/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	bench/.venvs/llamafactory/bin/python -m pip install --quiet --disable-pip-version-check llamafactory==0.9.5
+	touch $@
+
+bench: install bench/.venvs/llamafactory/installed  ## Train the same rows with Luthier and its peers in turn
+	$(BIN)/python bench/training.py
 
 docs: install  ## Rewrite the generated pages
 	$(BIN)/python scripts/architecture_tree.py
