@@ -163,7 +163,8 @@ class TestServe:
             with OpenAI(base_url=url, api_key="wrong") as client, pytest.raises(AuthenticationError):
                 client.chat.completions.create(**asked)
             os.kill(process.pid, signal.SIGINT)
-            assert process.wait(timeout=30) == 130
+            # 0 where the test runs in the background of a shell, which makes its children ignore SIGINT's default.
+            assert process.wait(timeout=30) in (0, 130)
         assert process.stderr is not None and process.stderr.closed
 
     def test_port_in_use_is_told_before_the_model_is_loaded(self, tmp_path: Path) -> None:
