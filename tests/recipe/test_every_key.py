@@ -1,0 +1,377 @@
+"""Every leaf key of the recipe changes what is done, and the fingerprint of what it changes; a new key fails here."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from luthier.core.errors import DiskFullError, GateFailedError
+from luthier.core.events import read_events
+from luthier.core.files import read_json
+from luthier.core.hashing import hash_file
+from luthier.data.read import DataError
+from luthier.objectives.language_modeling import LanguageModeling
+from luthier.pipeline import job as job_module
+from luthier.pipeline import stages
+from luthier.pipeline.job import Job, open_job
+from luthier.pipeline.run import make_plan, run
+from luthier.recipe.load import load
+from luthier.recipe.schema import Recipe
+from luthier.registry.stage import ModelVersion
+from luthier.train import checkpoint
+from luthier.train.stage import prepare_model
+from tests.models.tiny_chat import TEMPLATE, make_chat_llama, make_chat_tokenizer
+from tests.tiny_job import COLOURS, write_recipe
+
+Seen = Any
+Patch = pytest.MonkeyPatch
+
+
+def leaf_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """Yield the path of every leaf key; members of a union are told apart by their class."""
+    for name, info in model.model_fields.items():
+        sections = _sections(info.annotation)
+        key = f"{path}{info.alias or name}"
+        if not sections:
+            yield key
+        for section in sections:
+            member = f"<{section.__name__}>" if len(sections) > 1 else ""
+            yield from leaf_keys(section, f"{key}{'[]' if 'list[' in str(info.annotation) else ''}{member}.")
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for argument in get_args(annotation) for section in _sections(argument)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the runs of these tests take place."""
+
+    recipe: Path
+    folder: Path
+
+    def job(self, *overrides: str, until: str | None = None) -> Job:
+        """Do a recipe in a folder of its own."""
+        return run(make_plan(load(self.recipe, [f"runs_dir={self.folder}", *overrides])), until=until)
+
+
+def folder_name(made: Run, patch: Patch, *overrides: str) -> Seen:
+    return made.job(*overrides, until="data").folder.name.rsplit("-", 1)[0]
+
+
+def folder_place(made: Run, patch: Patch, *overrides: str) -> Seen:
+    return run(make_plan(load(made.recipe, overrides)), until="data").folder.path.parent.name
+
+
+def rows(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """The encoded rows, and the data stage's fingerprint."""
+    try:
+        dataset = made.job(*overrides, until="data").dataset
+    except DataError as error:
+        return {"value": error.problem, "fingerprint": "", "failed": True}
+    return {"value": dataset.content_hash, "fingerprint": dataset.fingerprint}
+
+
+def weights(made: Run, patch: Patch, *overrides: str) -> Seen:
+    trained = made.job(*overrides, until="train").trained
+    hashes = {path.name: hash_file(path) for path in trained.folder.glob("*.safetensors")}
+    return {"value": hashes, "fingerprint": trained.fingerprint}
+
+
+def result_step(made: Run, patch: Patch, *overrides: str) -> Seen:
+    trained = made.job(*overrides, until="train").trained
+    return {"value": (trained.step, trained.num_steps), "fingerprint": trained.fingerprint}
+
+
+def told(kind: str, made: Run, patch: Patch, *overrides: str) -> Seen:
+    """The steps at which the loop tells of ``kind``."""
+    job = made.job(*overrides, until="train")
+    steps = [event["step"] for event in read_events(job.folder.events_path) if event["kind"] == kind]
+    return {"value": steps, "fingerprint": job.trained.fingerprint}
+
+
+def batches(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """Rows of each batch, and whether they are packed."""
+    seen = []
+    collate = LanguageModeling.collate
+
+    def watched(self: LanguageModeling, examples: Any) -> Any:
+        batch = collate(self, examples)
+        seen.append((len(examples), batch.attention_mask is None))
+        return batch
+
+    patch.setattr(LanguageModeling, "collate", watched)
+    trained = made.job(*overrides, until="train").trained
+    return {"value": seen, "fingerprint": trained.fingerprint}
+
+
+def checkpoints_left(made: Run, patch: Patch, *overrides: str) -> Seen:
+    return len(list((made.job(*overrides, until="train").folder.path / "checkpoints").glob("step-*")))
+
+
+def tensorboard(made: Run, patch: Patch, *overrides: str) -> Seen:
+    return (made.job(*overrides, until="train").folder.path / "tensorboard").is_dir()
+
+
+def checkpointing(made: Run, patch: Patch, *overrides: str) -> Seen:
+    job = open_job(make_plan(load(made.recipe, overrides)), is_recorded=False)
+    model = job.load_base()
+    prepare_model(model, job.recipe.train, job.dtype)
+    return model.is_gradient_checkpointing
+
+
+def remote_code(made: Run, patch: Patch, *overrides: str) -> Seen:
+    patch.setattr(job_module, "load_model", lambda folder, **options: options["trust_remote_code"])
+    patch.setattr(job_module, "load_tokenizer", lambda folder, **options: options["trust_remote_code"])
+    job = open_job(make_plan(load(made.recipe, overrides)), is_recorded=False)
+    assert job.load_base() == job.tokenizer
+    return job.tokenizer
+
+
+def minutes_waited(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """On a disk that stays full, by a clock that sleeping moves."""
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    patch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    patch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(DiskFullError):
+        made.job(*overrides, until="train")
+    return clock[0] / 60
+
+
+def report(part: str, made: Run, patch: Patch, *overrides: str) -> Seen:
+    """A part of the report, also where a gate fails."""
+    with contextlib.suppress(GateFailedError):
+        made.job(*overrides, until="evaluate")
+    (path,) = made.folder.glob("*/report/report.json")
+    return {
+        "value": read_json(path)[part],
+        "fingerprint": read_json(path.with_name("artifact.json"))["fingerprint"],
+    }
+
+
+def registered(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """What the registry is asked for."""
+
+    def fake(name: str, alias: str, model: Path, *, tracking_uri: str, **more: Any) -> ModelVersion:
+        place = {key: more[key] for key in ("folder", "fingerprint")}
+        return ModelVersion(**place, name=name, version=1, alias=alias, uri="", tracking_uri=tracking_uri)
+
+    patch.setattr(stages, "register", fake)
+    version = made.job("evaluate={num_generations: 0}", *overrides).artifacts["register"]
+    value = (version.name, version.alias, version.tracking_uri)
+    return {"value": value, "fingerprint": version.fingerprint}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of one key and where its effect shows.
+
+    Args:
+        observe: Runs a recipe and returns what is compared.
+        before: What both recipes have.
+        after: What the second has in addition; only the key, and keys that it cannot stand without.
+    """
+
+    observe: Callable[..., Seen]
+    after: tuple[str, ...]
+    before: tuple[str, ...] = ()
+
+
+def change(observe: Callable[..., Seen], *after: str, before: tuple[str, ...] = ()) -> Change:
+    return Change(observe, after, before)
+
+
+BOTH = ("data.train=[{path: both.jsonl, schema: alpaca}]",)
+RAW = ("objective={name: pretraining}", "evaluate={}", "data.train=[{path: raw.jsonl, schema: text}]")
+HELD = ("data.eval={sources: [{path: held.jsonl, schema: alpaca}]}",)
+FULL, FREEZE = "method={name: full}", "method={name: freeze, trainable_layers: 1}"
+PATTERNS = ("method={name: freeze, trainable_patterns: ['*mlp*']}",)
+EVERY_STEP = ("train.eval_strategy=steps", "train.eval_steps=1")
+UNSTABLE = (*EVERY_STEP, "train.learning_rate=1.0", "train.warmup_steps=0", FULL)
+PATIENT = (*EVERY_STEP, "train.warmup_steps=0", "train.early_stopping_patience=2")
+SAVED = ("train.save_strategy=steps", "train.save_steps=2")
+GATE, RELATIVE = "gates=[{metric: eval_loss, max: 100}]", "relative_to: base, better_by: -9"
+GATES = (
+    f"gates=[{{metric: eval_loss, {RELATIVE}}}]",
+    f"gates=[{{metric: eval_loss, max: 100, {RELATIVE}}}]",
+)
+REGISTER = "register={name: one, alias: a, tracking_uri: 'sqlite:///one.db'}"
+
+CHANGES: dict[str, Change] = {
+    "name": change(folder_name, "name=other"),
+    "seed": change(weights, "seed=7"),
+    "runs_dir": change(folder_place, "runs_dir=elsewhere", before=("runs_dir=here",)),
+    "model.base": change(weights, "model.base=other_base"),
+    "model.dtype": change(weights, "model.dtype=bfloat16"),
+    "model.trust_remote_code": change(remote_code, "model.trust_remote_code=true"),
+    "data.train[].path": change(rows, "data.train.0.path=held.jsonl", before=BOTH),
+    "data.train[].schema": change(rows, "data.train.0.schema=prompt_completion", before=BOTH),
+    "data.train[].columns": change(rows, "data.train.0.columns={output: completion}", before=BOTH),
+    "data.train[].limit": change(rows, "data.train.0.limit=9", before=BOTH),
+    "data.eval.split": change(rows, "data.eval.split=0.5"),
+    "data.eval.sources[].path": change(rows, "data.eval.sources.0.path=held_too.jsonl", before=HELD),
+    "data.eval.sources[].schema": change(rows, "data.eval.sources.0.schema=prompt_completion", before=HELD),
+    "data.eval.sources[].columns": change(rows, "data.eval.sources.0.columns={output: completion}", before=HELD),
+    "data.eval.sources[].limit": change(rows, "data.eval.sources.0.limit=2", before=HELD),
+    "data.eval.group_by": change(rows, "data.eval.group_by=colour", before=BOTH),
+    "data.clean.deduplicate": change(rows, "data.clean.deduplicate=off", before=BOTH),
+    "data.max_length": change(rows, "data.max_length=44"),
+    "data.too_long": change(rows, "data.too_long=drop", before=("data.max_length=44",)),
+    "data.chat_template": change(rows, "data.chat_template=other.jinja"),
+    "objective<SftObjective>.name": change(rows, "objective.name=sft", "data.train.0.schema=alpaca", before=RAW),
+    "objective<SftObjective>.loss_on": change(rows, "objective={name: sft, loss_on: all}"),
+    "objective<PretrainingObjective>.name": change(rows, *RAW),
+    "method<FullMethod>.name": change(weights, FULL),
+    "method<FreezeMethod>.name": change(weights, FREEZE),
+    "method<FreezeMethod>.trainable_layers": change(weights, "method.trainable_layers=2", before=(FREEZE,)),
+    "method<FreezeMethod>.trainable_patterns": change(weights, "method.trainable_patterns=['*attn*']", before=PATTERNS),
+    "method<LoraMethod>.name": change(weights, "method={name: lora}", before=(FULL,)),
+    "method<LoraMethod>.r": change(weights, "method.r=5"),
+    "method<LoraMethod>.lora_alpha": change(weights, "method.lora_alpha=80"),
+    "method<LoraMethod>.lora_dropout": change(weights, "method.lora_dropout=0.5"),
+    "method<LoraMethod>.target_modules": change(weights, "method.target_modules=[q_proj]"),
+    "train.learning_rate": change(weights, "train.learning_rate=0.001"),
+    "train.num_train_epochs": change(weights, "train.num_train_epochs=2"),
+    "train.max_steps": change(weights, "train.max_steps=2"),
+    "train.per_device_train_batch_size": change(weights, "train.per_device_train_batch_size=3"),
+    "train.per_device_eval_batch_size": change(batches, "train.per_device_eval_batch_size=2"),
+    "train.gradient_accumulation_steps": change(weights, "train.gradient_accumulation_steps=2"),
+    "train.packing": change(batches, "train.packing=false"),
+    "train.lr_scheduler_type": change(weights, "train.lr_scheduler_type=constant"),
+    "train.warmup_ratio": change(weights, "train.warmup_ratio=0.5"),
+    "train.warmup_steps": change(weights, "train.warmup_steps=4"),
+    "train.weight_decay": change(weights, "train.weight_decay=0.5"),
+    "train.adam_beta1": change(weights, "train.adam_beta1=0.5"),
+    "train.adam_beta2": change(weights, "train.adam_beta2=0.9"),
+    "train.adam_epsilon": change(weights, "train.adam_epsilon=0.01"),
+    "train.max_grad_norm": change(weights, "train.max_grad_norm=1e-4"),
+    "train.gradient_checkpointing": change(checkpointing, "train.gradient_checkpointing=true"),
+    "train.eval_strategy": change(partial(told, "evaluation"), "train.eval_strategy=no"),
+    "train.eval_steps": change(partial(told, "evaluation"), "train.eval_steps=2", before=EVERY_STEP),
+    "train.save_strategy": change(partial(told, "checkpoint"), *SAVED),
+    "train.save_steps": change(partial(told, "checkpoint"), "train.save_steps=3", before=SAVED),
+    "train.save_total_limit": change(checkpoints_left, "train.save_total_limit=4", before=SAVED),
+    "train.load_best_model_at_end": change(result_step, "train.load_best_model_at_end=false", before=UNSTABLE),
+    "train.early_stopping_patience": change(result_step, "train.early_stopping_patience=1", before=UNSTABLE),
+    "train.early_stopping_threshold": change(result_step, "train.early_stopping_threshold=50", before=PATIENT),
+    "train.logging_steps": change(partial(told, "train_step"), "train.logging_steps=2"),
+    "train.report_to": change(tensorboard, "train.report_to=[tensorboard]"),
+    "train.disk_full_wait_minutes": change(minutes_waited, "train.disk_full_wait_minutes=2"),
+    "evaluate.metrics": change(partial(report, "metrics"), "evaluate.metrics=[perplexity]"),
+    "evaluate.num_generations": change(partial(report, "generations"), "evaluate.num_generations=1"),
+    "evaluate.max_new_tokens": change(partial(report, "generations"), "evaluate.max_new_tokens=2"),
+    "evaluate.bootstrap_samples": change(partial(report, "metrics"), "evaluate.bootstrap_samples=50"),
+    "evaluate.confidence": change(partial(report, "metrics"), "evaluate.confidence=0.5"),
+    "gates[].metric": change(partial(report, "gates"), "gates.0.metric=perplexity", before=(GATE,)),
+    "gates[].relative_to": change(partial(report, "gates"), GATES[1], before=(GATE,)),
+    "gates[].better_by": change(partial(report, "gates"), "gates.0.better_by=0.99", before=GATES[:1]),
+    "gates[].min": change(partial(report, "gates"), "gates.0.min=50", before=(GATE,)),
+    "gates[].max": change(partial(report, "gates"), "gates.0.max=0.01", before=(GATE,)),
+    "register.name": change(registered, "register.name=two", before=(REGISTER,)),
+    "register.alias": change(registered, "register.alias=b", before=(REGISTER,)),
+    "register.tracking_uri": change(registered, "register.tracking_uri='sqlite:///two.db'", before=(REGISTER,)),
+}  # fmt: skip
+
+LEAVES_THE_FINGERPRINT = {"train.logging_steps"}
+"""Keys that change the telling alone: a run with another value finds the same model."""
+
+
+def test_every_key_has_an_entry_and_every_entry_a_key() -> None:
+    assert set(leaf_keys(Recipe)) == set(CHANGES)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe and every file that a change names."""
+    folder = tmp_path_factory.mktemp("job")
+    path = write_recipe(
+        folder,
+        train={"learning_rate": 0.01, "per_device_train_batch_size": 4, "report_to": []},
+        data={"train": [{"path": "rows.json"}], "eval": {"split": 0.25}, "max_length": 128},
+        evaluate={"num_generations": 2, "max_new_tokens": 8, "bootstrap_samples": 100},
+    )
+    make_chat_llama(seed=1, initializer_range=0.05).save_pretrained(folder / "other_base")
+    make_chat_tokenizer().save_pretrained(folder / "other_base")
+    (folder / "other.jinja").write_text(
+        TEMPLATE.replace("m.role + '\n'", "m.role + ':\n'").replace("assistant\n'", "assistant:\n'")
+    )
+    made = [
+        {
+            "instruction": f"What is {colour} {number}?",
+            "output": f"{colour} it is",
+            "prompt": f"Which {colour} {number}?",
+            "completion": f"{colour} {number}",
+            "colour": colour,
+        }
+        for number in range(4)
+        for colour in COLOURS
+    ]
+    raw = [{**row, "text": f"The quick brown fox number {n}."} for n, row in enumerate(made)]
+    files = {"both": [*made, made[0]], "raw": raw, "held": made[:5], "held_too": made[3:9]}
+    for name, content in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def before(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Change], Seen]:
+    """Return what is seen before a change; equal questions are answered once."""
+    known: dict[str, Seen] = {}
+
+    def see(asked: Change) -> Seen:
+        key = f"{asked.observe} {asked.before}"
+        if isinstance(asked.observe, partial):
+            key = f"{asked.observe.func} {asked.observe.args} {asked.before}"
+        if key not in known:
+            with Patch.context() as patch:
+                patch.chdir(recipe.parent)
+                made = Run(recipe, tmp_path_factory.mktemp("before"))
+                known[key] = asked.observe(made, patch, *asked.before)
+        return known[key]
+
+    return see
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_key_takes_effect(
+    key: str, recipe: Path, before: Callable[[Change], Seen], tmp_path: Path, monkeypatch: Patch
+) -> None:
+    asked = CHANGES[key]
+    old = before(asked)
+    monkeypatch.chdir(recipe.parent)
+    new = asked.observe(Run(recipe, tmp_path), monkeypatch, *asked.before, *asked.after)
+    if not isinstance(new, dict):
+        assert new != old
+        return
+    assert not old.get("failed") and not new.get("failed"), (old["value"], new["value"])
+    assert new["value"] != old["value"], "nothing that is done depends on this key"
+    assert (new["fingerprint"] == old["fingerprint"]) == (key in LEAVES_THE_FINGERPRINT)
+
+
+def test_the_same_recipe_does_the_same(
+    recipe: Path, before: Callable[[Change], Seen], tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """Without this, noise would pass for an effect."""
+    monkeypatch.chdir(recipe.parent)
+    for number, observe in enumerate((rows, weights, result_step, partial(report, "metrics"))):
+        asked = change(observe)
+        assert observe(Run(recipe, tmp_path / str(number)), monkeypatch) == before(asked)
