@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from luthier.recipe.schema import Recipe
+from luthier.recipe.schema import Recipe, name_of, sections_in
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "recipe.md"
 HEAD = """# The recipe: every key
@@ -38,13 +38,13 @@ def section(path: str, model: type[BaseModel]) -> list[str]:
     inside: list[str] = []
     for name, field in model.model_fields.items():
         key = field.alias or name
-        models = models_in(field.annotation)
+        models = sections_in(field.annotation)
         own = f"{path}.{key}" if path else key
         is_list = get_origin(field.annotation) is list
         for each in models:
             label = own + ("[]" if is_list else "")
             if len(models) > 1:
-                label += f" ({', '.join(get_args(each.model_fields['name'].annotation))})"
+                label += f" ({name_of(each)})"
             inside += section(label, each)
         meaning = (
             field.description or (models[0].__doc__ or "").strip().splitlines()[0]
@@ -55,13 +55,6 @@ def section(path: str, model: type[BaseModel]) -> list[str]:
             f"| `{key}` | {type_name(field.annotation)} | {default(field)} | {meaning} |".replace("\n", " ")
         )
     return [*lines, "", *inside]
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the sections that a key may hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def type_name(annotation: Any) -> str:

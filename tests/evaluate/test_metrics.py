@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ class TestAnswers:
         assert found.base.value == 0.0
         assert found.improvement is None
         assert found.tuned.value == 1.0
-        assert found.as_json()["improvement"] is None
+        assert asdict(found)["improvement"] is None
 
     def test_a_base_that_seldom_scores_has_no_upper_end(self) -> None:
         # One hit in 16: a third of the resamples draw none, (15/16)**16 = 0.36.

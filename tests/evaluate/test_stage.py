@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from luthier.evaluate.stage import _strict_json
+from luthier.core.files import strict_json
 
 
 def test_an_end_without_limit_is_null_in_the_report() -> None:
@@ -14,7 +14,7 @@ def test_an_end_without_limit_is_null_in_the_report() -> None:
         "passed": True,
         "n": 3,
     }
-    text = json.dumps(_strict_json(content), allow_nan=False)
+    text = json.dumps(strict_json(content), allow_nan=False)
     assert json.loads(text) == {
         "metrics": [{"improvement": {"value": 15.0, "low": 2.0, "high": None}}],
         "passed": True,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -26,7 +26,7 @@ from luthier.pipeline import stages
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import make_plan, run
 from luthier.recipe.load import load
-from luthier.recipe.schema import Recipe
+from luthier.recipe.schema import Recipe, sections_in
 from luthier.registry.stage import ModelVersion
 from luthier.train import checkpoint
 from luthier.train.stage import prepare_model
@@ -40,19 +40,13 @@ Patch = pytest.MonkeyPatch
 def leaf_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
     """Yield the path of every leaf key; members of a union are told apart by their class."""
     for name, info in model.model_fields.items():
-        sections = _sections(info.annotation)
+        sections = sections_in(info.annotation)
         key = f"{path}{info.alias or name}"
         if not sections:
             yield key
         for section in sections:
             member = f"<{section.__name__}>" if len(sections) > 1 else ""
             yield from leaf_keys(section, f"{key}{'[]' if 'list[' in str(info.annotation) else ''}{member}.")
-
-
-def _sections(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for argument in get_args(annotation) for section in _sections(argument)]
 
 
 @dataclass(frozen=True)
@@ -171,7 +165,9 @@ def report(part: str, made: Run, patch: Patch, *overrides: str) -> Seen:
 def registered(made: Run, patch: Patch, *overrides: str) -> Seen:
     """What the registry is asked for."""
 
-    def fake(name: str, alias: str, model: Path, *, tracking_uri: str, **more: Any) -> ModelVersion:
+    def fake(
+        name: str, alias: str, model: Path, tracked: Any, *, tracking_uri: str, **more: Any
+    ) -> ModelVersion:
         place = {key: more[key] for key in ("folder", "fingerprint")}
         return ModelVersion(**place, name=name, version=1, alias=alias, uri="", tracking_uri=tracking_uri)
 

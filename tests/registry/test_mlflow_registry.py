@@ -13,7 +13,7 @@ import pytest
 
 from luthier.core.errors import RegistryError
 from luthier.core.hashing import fingerprint, hash_file, short
-from luthier.registry.mlflow_registry import Registry, Version
+from luthier.registry.mlflow_registry import Registry, TrackedRun, Version
 from luthier.registry.stage import ModelVersion, register
 
 HISTORY = [
@@ -60,12 +60,14 @@ def _add(
         name,
         alias,
         _model(tmp_path / f"model-{name}-{number}", f"weights {number}"),
-        run=f"run-{number}",
-        parameters={"train.epochs": number, "data.train[0].path": "rows.jsonl"},
-        metrics={"eval_loss": 2.0 / number},
-        history=HISTORY,
-        tags={"luthier.base_hash": "abc"},
-        files=[record],
+        TrackedRun(
+            run=f"run-{number}",
+            parameters={"train.epochs": number, "data.train[0].path": "rows.jsonl"},
+            metrics={"eval_loss": 2.0 / number},
+            history=HISTORY,
+            tags={"luthier.base_hash": "abc"},
+            files=[record],
+        ),
     )
 
 
@@ -108,8 +110,8 @@ class TestRegister:
     def test_a_failure_leaves_no_version_and_a_failed_run(self, registry: Registry, tmp_path: Path) -> None:
         with pytest.raises(RegistryError):
             registry.register(
-                "helper", "best", _model(tmp_path / "model"), run="run-1", parameters={}, metrics={},
-                history=[], tags={}, files=[tmp_path / "absent.json"],
+                "helper", "best", _model(tmp_path / "model"),
+                TrackedRun("run-1", parameters={}, metrics={}, history=[], tags={}, files=[tmp_path / "absent.json"]),
             )  # fmt: skip
         assert registry.names() == []
         from mlflow import MlflowClient
@@ -123,8 +125,9 @@ class TestRegister:
     def test_many_parameters_and_steps_fit(self, registry: Registry, tmp_path: Path) -> None:
         history = [{"step": n, "loss": 1.0, "time": float(n)} for n in range(1, 1203)]
         version = registry.register(
-            "helper", "best", _model(tmp_path / "model"), run="run", metrics={}, history=history, tags={},
-            parameters={f"key.{n}": "x" * 7000 for n in range(101)}, files=[],
+            "helper", "best", _model(tmp_path / "model"),
+            TrackedRun("run", parameters={f"key.{n}": "x" * 7000 for n in range(101)}, metrics={},
+                       history=history, tags={}, files=[]),
         )  # fmt: skip
         assert len(version.parameters) == 101
         assert len(version.parameters["key.100"]) == 6000
@@ -132,8 +135,9 @@ class TestRegister:
     def test_the_stage_records_where_the_version_is(self, uri: str, tmp_path: Path) -> None:
         folder = tmp_path / "run" / "register"
         made = register(
-            "helper", "best", _model(tmp_path / "model"), tracking_uri=uri, run="run-1", parameters={},
-            metrics={}, history=[], tags={}, files=[], folder=folder, fingerprint="f",
+            "helper", "best", _model(tmp_path / "model"),
+            TrackedRun("run-1", parameters={}, metrics={}, history=[], tags={}, files=[]),
+            tracking_uri=uri, folder=folder, fingerprint="f",
         )  # fmt: skip
         assert ModelVersion.load(folder) == made
         assert (made.version, made.uri, made.tracking_uri) == (1, "models:/helper/1", uri)

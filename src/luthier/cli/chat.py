@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from luthier.cli.output import print_json
 from luthier.cli.target import model_of
 from luthier.core.errors import ModelError
 
@@ -60,7 +60,7 @@ def chat(
         answer, count = _answer(model, [*opening, Message("user", prompt)], sampling, is_quiet=as_json)
         if as_json:
             facts = {"model": name, "prompt": prompt, "answer": answer, "completion_tokens": count}
-            click.echo(json.dumps(facts, ensure_ascii=False))
+            print_json(facts)
         return
     click.secho(f"{name}: /new starts over, /quit or Ctrl-D ends", dim=True)
     turns = list(opening)

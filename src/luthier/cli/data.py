@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def data() -> None:
     show_default=True,
     help="Tokens that carry loss.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def inspect(
     file: Path,
     base: str,
@@ -93,7 +93,7 @@ def inspect(
         )
         raise DataError(f"row {row} {reason}", where=str(file))
     if as_json:
-        click.echo(json.dumps(_facts(opened.schema, counts, rejected, shown, template), ensure_ascii=False))
+        print_json(_facts(opened.schema, counts, rejected, shown, template))
         return
     click.echo(f"schema {opened.schema}: {', '.join(f'{n:,} {name}' for name, n in counts.items() if n)}")
     for reason, number in Counter(r.reason for r in rejected).most_common():
@@ -153,7 +153,7 @@ def _coloured(example: Example, template: Any) -> str:
 @data.command("lint")
 @_base
 @_template
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def lint_template(base: str, chat_template: str | None, as_json: bool) -> None:
     """Look for faults of a base's chat template and tokenizer that would ruin a model silently."""
     from luthier.data.lint import lint
@@ -164,7 +164,7 @@ def lint_template(base: str, chat_template: str | None, as_json: bool) -> None:
     template = ChatTemplate(load_tokenizer(locate_base(base)), chat_template)
     findings = lint(template)
     if as_json:
-        click.echo(json.dumps([vars(finding) for finding in findings]))
+        print_json([vars(finding) for finding in findings])
     else:
         for notice in template.notices:
             click.echo(f"note     {notice}")

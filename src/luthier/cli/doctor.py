@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from importlib import metadata
@@ -10,17 +9,19 @@ from pathlib import Path
 
 import click
 
+from luthier.cli.output import json_option, print_json
+
 _CORE = ("torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "numpy", "pydantic")
 _EXTRAS = {"registry": ("mlflow",), "serve": ("fastapi", "uvicorn")}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(as_json: bool) -> None:
     """Check this machine and installation; ends with code 1 if something that every run needs is wrong."""
     checks = [*_installation(), *_machine(), *_bases()]
     if as_json:
-        click.echo(json.dumps([{"check": n, "ok": ok, "found": text} for n, ok, text in checks]))
+        print_json([{"check": n, "ok": ok, "found": text} for n, ok, text in checks])
     else:
         for name, is_ok, text in checks:
             mark = click.style("ok  ", fg="green") if is_ok else click.style("look", fg="yellow")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from luthier.cli.output import json_option, print_json
 from luthier.core.errors import LuthierError
 from luthier.core.files import write_text
 from luthier.recipe.foreign.render import recipe_text
@@ -27,9 +28,7 @@ from luthier.recipe.load import load
     help="Where the recipe is written.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing file.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print what became of each key as JSON and nothing else."
-)
+@json_option
 def import_recipe(other: Path, output: Path, force: bool, as_json: bool) -> None:
     """Turn OTHER, a training YAML of LLaMA-Factory or Axolotl, into a recipe.
 
@@ -45,7 +44,7 @@ def import_recipe(other: Path, output: Path, force: bool, as_json: bool) -> None
     write_text(output, recipe_text(translation, other.name))
     load(output)
     if as_json:
-        click.echo(json.dumps(_as_json(translation, output), ensure_ascii=False, indent=2, default=str))
+        print_json(_as_json(translation, output))
     else:
         _show(translation, output)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import click
 
+from luthier.cli.output import json_option, print_json
 from luthier.core.errors import LuthierError
 from luthier.recipe.shipped import headline, shipped_recipes
 
@@ -15,7 +15,7 @@ from luthier.recipe.shipped import headline, shipped_recipes
 @click.command()
 @click.argument("name", required=False)
 @click.argument("target", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the list or what was written as JSON.")
+@json_option
 def init(name: str | None, target: Path | None, as_json: bool) -> None:
     """Copy the shipped recipe NAME to TARGET (default: NAME.yaml here); without a name, list them.
 
@@ -24,9 +24,10 @@ def init(name: str | None, target: Path | None, as_json: bool) -> None:
     recipes = shipped_recipes()
     if name is None:
         headlines = {each: headline(path) for each, path in recipes.items()}
-        click.echo(
-            json.dumps(headlines) if as_json else "\n".join(f"{n:<18}{h}" for n, h in headlines.items())
-        )
+        if as_json:
+            print_json(headlines)
+        else:
+            click.echo("\n".join(f"{n:<18}{h}" for n, h in headlines.items()))
         return
     if name not in recipes:
         raise LuthierError(f"no shipped recipe named {name}", cure=f"known: {', '.join(recipes)}")
@@ -44,4 +45,7 @@ def init(name: str | None, target: Path | None, as_json: bool) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
     written = [str(copy) for _, copy in copies]
-    click.echo(json.dumps(written) if as_json else f"wrote {', '.join(written)}\nnext: luthier plan {target}")
+    if as_json:
+        print_json(written)
+    else:
+        click.echo(f"wrote {', '.join(written)}\nnext: luthier plan {target}")

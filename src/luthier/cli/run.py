@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from luthier.cli.output import json_option, print_facts, print_json
 from luthier.cli.progress import make_progress
 from luthier.cli.recipes import load_recipe, recipe_options
-from luthier.cli.tables import print_facts
 from luthier.core.errors import GateFailedError, LuthierError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume", type=click.Path(path_type=Path), help="Go on with this run folder, by its own recipe."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON and nothing else.")
+@json_option
 def run(
     recipe: str | None,
     overrides: tuple[str, ...],
@@ -71,7 +70,7 @@ def show_run(folder: RunFolder, *, as_json: bool) -> None:
 
     summary = summarize(folder)
     if as_json:
-        click.echo(json.dumps(summary, ensure_ascii=False, default=str))
+        print_json(summary)
         return
     print_facts(_rows(summary))
 

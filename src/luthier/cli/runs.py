@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from luthier.cli.tables import print_table
+from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json
 from luthier.core.run_folder import RunFolder
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -23,13 +20,13 @@ def runs() -> None:
 
 @runs.command("list")
 @click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@_as_json
+@json_option
 def list_runs(runs_dir: Path, as_json: bool) -> None:
     """List runs, newest first, with how far each came."""
     found = sorted(runs_dir.glob("*/plan.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     summaries = [_summary(path.parent) for path in found]
     if as_json:
-        click.echo(json.dumps(summaries, ensure_ascii=False))
+        print_json(summaries)
         return
     if not summaries:
         click.echo(f"no runs in {runs_dir}")
@@ -40,7 +37,7 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
 
 @runs.command("show")
 @click.argument("run", type=click.Path(path_type=Path))
-@_as_json
+@json_option
 def show(run: Path, as_json: bool) -> None:
     """Show what RUN holds and what was proved."""
     from luthier.cli.run import show_run
@@ -52,7 +49,7 @@ def show(run: Path, as_json: bool) -> None:
 @runs.command("compare")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@_as_json
+@json_option
 def compare(first: Path, second: Path, as_json: bool) -> None:
     """Compare two runs: the recipe values that differ, and their figures."""
     for run in (first, second):
@@ -68,7 +65,7 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
     figures = [_figures(_summary(run)) for run in (first, second)]
     rows += [(name, figures[0].get(name), figures[1].get(name)) for name in {**figures[0], **figures[1]}]
     if as_json:
-        click.echo(json.dumps([{"key": k, "first": a, "second": b} for k, a, b in rows], ensure_ascii=False))
+        print_json([{"key": k, "first": a, "second": b} for k, a, b in rows])
         return
     print_table(("", str(first), str(second)), [(key, _text(a), _text(b)) for key, a, b in rows])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -160,14 +160,7 @@ def _read(sources: Sequence[Source], recipe_folder: Path, group_by: str | None) 
 
 def _drop_duplicates(side: _Side) -> None:
     """Keep the first of equal rows."""
-    seen = ExactDuplicates()
-    kept = []
-    for sample in side.samples:
-        if place := seen.first_place(sample):
-            side.reject(sample, "duplicate", f"equal to {place}")
-        else:
-            kept.append(sample)
-    side.samples = kept
+    _drop_equal(side, "duplicate", ExactDuplicates().first_place)
 
 
 def _drop_held_out(train: _Side, held_out: _Side) -> None:
@@ -175,13 +168,18 @@ def _drop_held_out(train: _Side, held_out: _Side) -> None:
     seen = ExactDuplicates()
     for sample in held_out.samples:
         seen.first_place(sample)
+    _drop_equal(train, "in_evaluation_set", seen.place_of)
+
+
+def _drop_equal(side: _Side, reason: str, place_of_equal: Callable[[Sample], str | None]) -> None:
+    """Leave out the rows that have an equal one elsewhere."""
     kept = []
-    for sample in train.samples:
-        if place := seen.place_of(sample):
-            train.reject(sample, "in_evaluation_set", f"equal to {place}")
+    for sample in side.samples:
+        if place := place_of_equal(sample):
+            side.reject(sample, reason, f"equal to {place}")
         else:
             kept.append(sample)
-    train.samples = kept
+    side.samples = kept
 
 
 class _Writing:

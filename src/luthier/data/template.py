@@ -143,7 +143,7 @@ class ChatTemplate:
         if loss_on == "last_turn":
             answers = [s for s in answers if s is rendered.spans[-1]]
         if loss_on != "all":
-            self._check_answers(rendered, answers)
+            self._check_answers(answers)
         input_ids, places = self._tokenize(rendered, answers if loss_on != "all" else ())
         count = self._special.count(rendered.text) if rendered.has_stand_ins else 0
         if loss_on == "all":
@@ -178,7 +178,7 @@ class ChatTemplate:
                            end_text=self._end_text)  # fmt: skip
         return _Rendered(text, spans, has_stand_ins)
 
-    def _check_answers(self, rendered: _Rendered, answers: Sequence[Span]) -> None:
+    def _check_answers(self, answers: Sequence[Span]) -> None:
         """Refuse a conversation whose supervised turns cannot be told apart, or teach no end."""
         for span in answers:
             if span.fault:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from luthier.data.example import IGNORED
@@ -100,6 +101,7 @@ def rouge_l(answer: str, reference: str) -> float:
     return float(scores["rougeL"].fmeasure)
 
 
+@cache
 def _scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from luthier.evaluate.metrics import Comparison
 from luthier.recipe.schema import Gate
@@ -21,10 +20,6 @@ class GateResult:
 
     text: str
     passed: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the result for ``report.json``."""
-        return asdict(self)
 
 
 def check_gates(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> list[GateResult]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,10 +41,6 @@ class Comparison:
     tuned: Interval
     improvement: Interval | None
     p_value: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the comparison for ``report.json``."""
-        return asdict(self)
 
 
 def compare_losses(base: RowLosses, tuned: RowLosses, how: Resampling) -> list[Comparison]:

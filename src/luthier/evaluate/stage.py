@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ import torch
 from luthier.core.artifact import Artifact
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog
-from luthier.core.files import atomic_folder, write_json, write_text
+from luthier.core.files import atomic_folder, strict_json, write_json, write_text
 from luthier.data.example import Example
 from luthier.data.sample import Sample
 from luthier.data.template import ChatTemplate, LossOn
@@ -119,7 +118,7 @@ def evaluate(
     """
     if not len(held_out.rows):
         raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
-    questions = _questions(held_out, template, settings, load=model_folder)
+    questions = _questions(held_out, template, settings)
     progress = _Progress(events, total=2 * (len(held_out.rows) + len(questions)))
     base = _measure(
         ChatModel(load_base(), tokenizer, template), objective, held_out, questions, settings, dtype, progress
@@ -133,23 +132,26 @@ def evaluate(
         comparisons += compare_answers(questions, base.answers, tuned.answers, settings.metrics, how)
     proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
     verdicts = check_gates(gates, comparisons)
-    content = {
+    content: dict[str, Any] = {
         **story,
         "confidence": settings.confidence,
-        "metrics": [comparison.as_json() for comparison in comparisons],
-        "gates": [verdict.as_json() for verdict in verdicts],
+        "metrics": [asdict(comparison) for comparison in comparisons],
+        "gates": [asdict(verdict) for verdict in verdicts],
         "passed": all(verdict.passed for verdict in verdicts),
         "generations": _side_by_side(questions, base.answers, tuned.answers),
         "proofs": proofs,
     }
     with atomic_folder(folder) as partial:
-        write_json(partial / "report.json", _strict_json(content))
+        write_json(partial / "report.json", strict_json(content))
         write_text(partial / "report.html", render_report(content))
-        names = ("metrics", "gates", "proofs", "passed")
-        Report(folder=partial, fingerprint=fingerprint, **{name: content[name] for name in names}).save()
-    loaded = Report.load(folder)
-    assert loaded is not None
-    return loaded
+    return Report(
+        folder=folder,
+        fingerprint=fingerprint,
+        metrics=content["metrics"],
+        gates=content["gates"],
+        proofs=proofs,
+        passed=content["passed"],
+    ).save()
 
 
 class _Progress:
@@ -169,9 +171,7 @@ class _Progress:
         self._before += done
 
 
-def _questions(
-    held_out: HeldOut, template: ChatTemplate | None, settings: EvaluateSection, *, load: Path
-) -> list[Question]:
+def _questions(held_out: HeldOut, template: ChatTemplate | None, settings: EvaluateSection) -> list[Question]:
     if template is None or not settings.num_generations:
         return []
     limit = int(template.tokenizer.model_max_length) - settings.max_new_tokens
@@ -228,12 +228,3 @@ def _side_by_side(
         {"row": q.place, "prompt": q.prompt, "reference": q.reference, "base": b.strip(), "tuned": t.strip()}
         for q, b, t in zip(questions, base, tuned, strict=True)
     ]
-
-
-def _strict_json(value: Any) -> Any:
-    """Return the content with null for what JSON has no number for, e.g. an interval without an upper end."""
-    if isinstance(value, Mapping):
-        return {name: _strict_json(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_strict_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -49,8 +49,7 @@ class ChatModel:
         self.tokenizer = tokenizer
         self.template = template
         self.max_positions = int(model.config.max_position_embeddings)
-        ends = template.stop_token_ids if template else (tokenizer.eos_token_id,)
-        self.stop_token_ids = frozenset(token for token in ends if token is not None)
+        self.stop_token_ids = frozenset(stop_token_ids(tokenizer, template))
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
@@ -140,6 +139,13 @@ class ChatModel:
             stop_token_ids=self.stop_token_ids,
             pad_token_id=self.tokenizer.pad_token_id,
         )
+
+
+def stop_token_ids(tokenizer: Any, template: ChatTemplate | None) -> tuple[int, ...]:
+    """Return the tokens that end an answer: those of the template, or of raw text the tokenizer's end token."""
+    if template is not None:
+        return template.stop_token_ids
+    return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
 
 
 def load_text_side(folder: Path) -> tuple[Any, ChatTemplate | None]:

@@ -10,6 +10,7 @@ from typing import Any
 from luthier.core.events import Listener
 from luthier.core.files import read_json
 from luthier.data.prepare import DatasetVersion, read_examples
+from luthier.data.store import lengths_of
 from luthier.kernels.patch import Part
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import cached_stages
@@ -67,11 +68,11 @@ def explain(plan: Plan, listeners: tuple[Listener, ...] = ()) -> Explanation:
 
 
 def _explain(job: Job, stages: dict[str, str], dataset: DatasetVersion) -> Explanation:
+    budget = read_json(dataset.folder / "label_budget.json")
     forecast: Forecast | None = None
     parts: list[Part] = []
     if stages["train"] == "to do":
-        forecast, parts = _forecast(job, dataset)
-    budget = read_json(dataset.folder / "label_budget.json")
+        forecast, parts = _forecast(job, dataset, eval_tokens=budget["splits"]["eval"]["tokens"])
     return Explanation(
         job.folder.path,
         stages,
@@ -82,11 +83,12 @@ def _explain(job: Job, stages: dict[str, str], dataset: DatasetVersion) -> Expla
     )
 
 
-def _forecast(job: Job, dataset: DatasetVersion) -> tuple[Forecast, list[Part]]:
+def _forecast(job: Job, dataset: DatasetVersion, *, eval_tokens: int) -> tuple[Forecast, list[Part]]:
     plan, settings = job.plan, job.recipe.train
     rows = read_examples(dataset, "train")
-    lengths = [len(row.input_ids) for row in rows]
-    steps = StepPlan(lengths, settings, micro_batch_tokens=plan.micro_batch_tokens, seed=job.recipe.seed)
+    steps = StepPlan(
+        lengths_of(rows), settings, micro_batch_tokens=plan.micro_batch_tokens, seed=job.recipe.seed
+    )
     parts: list[Part] = []
 
     def prepare(model: Any) -> None:
@@ -102,7 +104,6 @@ def _forecast(job: Job, dataset: DatasetVersion) -> tuple[Forecast, list[Part]]:
         dtype=job.dtype,
         num_layers=plan.base.num_layers,
     )
-    eval_tokens = sum(len(row.input_ids) for row in read_examples(dataset, "eval"))
     size = ModelSize(plan.trainable.num_total, plan.trainable.num_trainable, job.dtype.itemsize)
     evaluations = count_evaluations(steps, settings.eval_strategy, settings.eval_steps)
     return forecast_training(cost, steps, eval_tokens, evaluations, size), parts

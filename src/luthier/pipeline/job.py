@@ -124,11 +124,6 @@ class Job:
             "template_hash": template.fingerprint if template else "",
         }
 
-    @property
-    def stop_token_ids(self) -> tuple[int, ...]:
-        """Tokens at which generation ends."""
-        return self.template.stop_token_ids if self.template else (self.tokenizer.eos_token_id,)
-
     def load_base(self) -> Any:
         """Return the base model, newly loaded."""
         return load_model(

@@ -88,13 +88,14 @@ def _check_gates(made: Artifact) -> None:
 def cached_stages(job: Job) -> dict[str, str]:
     """Return for each stage of the recipe whether a run would find its result: ``cached`` or ``to do``."""
     states: dict[str, str] = {}
+    is_cached = True
     for stage in STAGES:
         if not stage.applies(job.plan):
             continue
-        found = None
-        if len(states) == len(job.artifacts):
-            found = stage.artifact.load(job.folder.path / stage.folder)
-        if found and found.fingerprint == stage.fingerprint(job):
+        # The fingerprint of a stage follows from the results of those before it.
+        found = stage.artifact.load(job.folder.path / stage.folder) if is_cached else None
+        is_cached = found is not None and found.fingerprint == stage.fingerprint(job)
+        if is_cached:
             job.artifacts[stage.name] = found
-        states[stage.name] = "cached" if stage.name in job.artifacts else "to do"
+        states[stage.name] = "cached" if is_cached else "to do"
     return states

@@ -12,11 +12,13 @@ from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
 from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
 from luthier.evaluate.stage import HeldOut, Report, evaluate
+from luthier.models.chat_model import stop_token_ids
 from luthier.models.load import ResultRecord
 from luthier.pipeline.job import Job
 from luthier.pipeline.story import lineage, read_history, story_of
 from luthier.plan.checks import has_eval_rows
 from luthier.plan.resolve import Plan
+from luthier.registry.mlflow_registry import TrackedRun
 from luthier.registry.stage import ModelVersion, register
 from luthier.train.stage import TrainedModel, train
 
@@ -102,7 +104,7 @@ def _make_model(job: Job, digest: str) -> TrainedModel:
         read_examples(job.dataset, "eval") if recipe.train.eval_strategy != "no" else (),
         recipe.train,
         tokenizer=job.tokenizer,
-        stop_token_ids=job.stop_token_ids,
+        stop_token_ids=stop_token_ids(job.tokenizer, job.template),
         record=ResultRecord(
             base=_base_name(job),
             base_hash=job.input_hashes["base"],
@@ -177,13 +179,15 @@ def _make_version(job: Job, digest: str) -> ModelVersion:
         section.name,
         section.alias,
         job.trained.folder,
+        TrackedRun(
+            run=job.folder.name,
+            parameters=job.plan.values(),
+            metrics=metrics,
+            history=read_history(job.trained.folder),
+            tags={f"luthier.{name}": value for name, value in lineage(job).items()},
+            files=[path for path in (*records, *reports) if path.is_file()],
+        ),
         tracking_uri=section.tracking_uri,
-        run=job.folder.name,
-        parameters=job.plan.values(),
-        metrics=metrics,
-        history=read_history(job.trained.folder),
-        tags=lineage(job),
-        files=[path for path in (*records, *reports) if path.is_file()],
         folder=job.folder.path / "register",
         fingerprint=digest,
     )

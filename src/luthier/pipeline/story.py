@@ -25,12 +25,12 @@ def read_history(model_folder: Path) -> list[dict[str, Any]]:
 def lineage(job: Job) -> dict[str, str]:
     """Return the hashes of everything that the model came from."""
     return {
-        "luthier.base": job.recipe.model.base,
-        "luthier.base_hash": job.input_hashes["base"],
-        "luthier.data_hash": job.input_hashes["data"],
-        "luthier.rows_hash": job.dataset.content_hash,
-        **{f"luthier.{name}": value for name, value in job.text_hashes.items() if value},
-        "luthier.model_fingerprint": job.trained.fingerprint,
+        "base": job.recipe.model.base,
+        "base_hash": job.input_hashes["base"],
+        "data_hash": job.input_hashes["data"],
+        "rows_hash": job.dataset.content_hash,
+        **{name: value for name, value in job.text_hashes.items() if value},
+        "model_fingerprint": job.trained.fingerprint,
     }
 
 
@@ -55,7 +55,7 @@ def story_of(job: Job) -> dict[str, Any]:
             "tokens": trained.num_tokens,
             "supervised_tokens": trained.num_items,
             "seconds": trained.seconds,
-            "tokens_per_second": round(trained.num_tokens / max(trained.seconds, 1e-9)),
+            "tokens_per_second": trained.tokens_per_second,
             "tensors_moved": trained.tensors_moved[0],
             "tensors_trained": trained.tensors_moved[1],
         },
@@ -70,7 +70,7 @@ def story_of(job: Job) -> dict[str, Any]:
             "Machine": f"{lock['hardware']['name']}, {lock['hardware']['cores']} cores",
             "Computation": recipe.model.dtype,
             "Seed": str(recipe.seed),
-            **{name.removeprefix("luthier."): value for name, value in lineage(job).items()},
+            **lineage(job),
         },
     }
 
@@ -98,11 +98,7 @@ def proofs_of(job: Job) -> dict[str, Any]:
     if job.report:
         proofs["evaluate"] = {**job.report.proofs, "gates": job.report.gates, "passed": job.report.passed}
     if version := job.artifacts.get("register"):
-        proofs["register"] = {
-            "version": version.uri,
-            "alias": version.alias,
-            "registry": version.tracking_uri,
-        }
+        proofs["register"] = version.as_json()
     return proofs
 
 
@@ -123,7 +119,7 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
             "steps": model.num_steps,
             "step": model.step,
             "seconds": model.seconds,
-            "tokens_per_second": round(model.num_tokens / max(model.seconds, 1e-9)),
+            "tokens_per_second": model.tokens_per_second,
             "eval_loss": model.eval_loss,
             "folder": str(path / "model"),
         }
@@ -133,9 +129,5 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
         summary["passed"] = report.passed
         summary["report"] = str(path / "report" / "report.html")
     if version := ModelVersion.load(path / "register"):
-        summary["registered"] = {
-            "version": version.uri,
-            "alias": version.alias,
-            "registry": version.tracking_uri,
-        }
+        summary["registered"] = version.as_json()
     return summary

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from luthier.core.errors import Fault
-from luthier.recipe.schema import Recipe
+from luthier.recipe.schema import Recipe, name_of, sections_in
 
 _SHOWN_CHARACTERS = 80
 _UNION_TAGS = {
-    ("objective", "sft"),
-    ("objective", "pretraining"),
-    ("method", "full"),
-    ("method", "freeze"),
-    ("method", "lora"),
+    (key, name_of(section))
+    for key, field in Recipe.model_fields.items()
+    for section in sections_in(field.annotation)
+    if name_of(section)
 }
 _NAME_OR_NAMES = "target_modules"
 """The one key that takes a name or a list of names; pydantic reports its faults once for each."""
@@ -123,30 +121,12 @@ def _known_keys(location: Sequence[str | int], detail: dict[str, Any]) -> list[s
     for part in location:
         if isinstance(part, int):
             continue
-        models = [m for m in _models_in(_field(model, part)) if isinstance(m, type)]
-        tagged = [
-            m
-            for m in models
-            if "name" in m.model_fields and tag in get_args(m.model_fields["name"].annotation)
-        ]
+        models = sections_in(_field(model, part))
         if not models:
             return []
-        model = (tagged or models)[0]
+        model = next((m for m in models if tag is not None and name_of(m) == tag), models[0])
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _field(model: type[BaseModel], key: str) -> Any:
     return next(f.annotation for n, f in model.model_fields.items() if key in (n, f.alias))
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Union, UnionType, list, dict) or get_args(annotation):
-        return [
-            m
-            for argument in get_args(annotation)
-            if isinstance(argument, Hashable)
-            for m in _models_in(argument)
-        ]
-    return []

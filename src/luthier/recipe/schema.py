@@ -6,9 +6,24 @@ here is an error; a key that cannot take effect beside the others is refused by 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a key with this annotation may hold: none for a plain value, several for a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for argument in get_args(annotation) for section in sections_in(argument)]
+
+
+def name_of(section: type[BaseModel]) -> str | None:
+    """Return the ``name`` that tells a section from the others of its union, or None for one that stands alone."""
+    field = section.model_fields.get("name")
+    names = get_args(field.annotation) if field else ()
+    return str(names[0]) if names else None
+
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]

@@ -29,6 +29,27 @@ _HISTORY_TAG = "luthier.history."
 
 
 @dataclass(frozen=True)
+class TrackedRun:
+    """What MLflow is told about the run that made a model.
+
+    Args:
+        run: Id of the Luthier run.
+        parameters: Recipe values by dotted path.
+        metrics: Figures of the result.
+        history: Loss by step: ``step`` with ``loss`` or ``eval_loss``, and ``time``.
+        tags: Lineage: hashes of data, base, template.
+        files: Records of the run to keep beside the model.
+    """
+
+    run: str
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    history: Sequence[Mapping[str, Any]]
+    tags: Mapping[str, str]
+    files: Sequence[Path]
+
+
+@dataclass(frozen=True)
 class Version:
     """One version of a registered model.
 
@@ -83,41 +104,25 @@ class Registry:
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self._experiment = self._find_or_create_experiment()
 
-    def register(
-        self,
-        name: str,
-        alias: str,
-        folder: Path,
-        *,
-        run: str,
-        parameters: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        history: Sequence[Mapping[str, Any]],
-        tags: Mapping[str, str],
-        files: Sequence[Path],
-    ) -> Version:
+    def register(self, name: str, alias: str, folder: Path, tracked: TrackedRun) -> Version:
         """Track a run, store its model as a new version and move the alias to it.
 
         Args:
             name: Of the registered model.
             alias: Moves to the new version.
             folder: The model.
-            run: Id of the Luthier run.
-            parameters: Recipe values by dotted path.
-            metrics: Figures of the result.
-            history: Loss by step: ``step`` with ``loss`` or ``eval_loss``, and ``time``.
-            tags: Lineage: hashes of data, base, template.
-            files: Records of the run to keep beside the model.
+            tracked: The run that made it.
         """
+        tags = {**tracked.tags, _RUN_TAG: tracked.run}
         with _explained(self.uri):
-            tracked = self._client.create_run(self._experiment, run_name=run, tags={**tags, _RUN_TAG: run})
-            run_id = tracked.info.run_id
+            info = self._client.create_run(self._experiment, run_name=tracked.run, tags=tags).info
+            run_id = info.run_id
             try:
-                self._log(run_id, parameters, metrics, history)
+                self._log(run_id, tracked)
                 self._client.log_artifacts(run_id, str(folder), "model")
-                for file in files:
+                for file in tracked.files:
                     self._client.log_artifact(run_id, str(file), "run")
-                version = self._create_version(name, folder, tracked.info, {**tags, _RUN_TAG: run})
+                version = self._create_version(name, folder, info, tags)
             except BaseException:
                 self._client.set_terminated(run_id, "FAILED")
                 raise
@@ -240,21 +245,16 @@ class Registry:
             beside = (Path(self.uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
         return str(self._client.create_experiment(_EXPERIMENT, artifact_location=beside))
 
-    def _log(
-        self,
-        run_id: str,
-        parameters: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        history: Sequence[Mapping[str, Any]],
-    ) -> None:
+    def _log(self, run_id: str, tracked: TrackedRun) -> None:
         from mlflow.entities import Metric, Param
 
         # MLflow allows no brackets in names: data.train[0].path becomes data.train.0.path.
         params = [
-            Param(re.sub(r"\[(\d+)\]", r".\1", key), str(value)[:6000]) for key, value in parameters.items()
+            Param(re.sub(r"\[(\d+)\]", r".\1", key), str(value)[:6000])
+            for key, value in tracked.parameters.items()
         ]
-        figures = [Metric(key, value, 0, 0) for key, value in metrics.items()]
-        for event in history:
+        figures = [Metric(key, value, 0, 0) for key, value in tracked.metrics.items()]
+        for event in tracked.history:
             figures += [
                 Metric(HISTORY_PREFIX + key, event[key], int(event["time"] * 1000), event["step"])
                 for key in ("loss", "eval_loss", "learning_rate", "tokens_per_second")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from luthier.core.artifact import Artifact
-from luthier.registry.mlflow_registry import Registry
+from luthier.registry.mlflow_registry import Registry, TrackedRun
 
 
 @dataclass(frozen=True)
@@ -31,25 +30,29 @@ class ModelVersion(Artifact):
     uri: str
     tracking_uri: str
 
+    def as_json(self) -> dict[str, str]:
+        """Return what receipt and summary of a run say of the version."""
+        return {"version": self.uri, "alias": self.alias, "registry": self.tracking_uri}
+
 
 def register(
     name: str,
     alias: str,
     model_folder: Path,
+    tracked: TrackedRun,
     *,
     tracking_uri: str | None,
-    run: str,
-    parameters: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    history: Sequence[Mapping[str, Any]],
-    tags: Mapping[str, str],
-    files: Sequence[Path],
     folder: Path,
     fingerprint: str,
 ) -> ModelVersion:
-    """Register a model whose gates have passed; see `Registry.register` for the arguments that go there.
+    """Register a model whose gates have passed.
 
     Args:
+        name: Of the registered model.
+        alias: Moves to the new version.
+        model_folder: The model.
+        tracked: The run that made it.
+        tracking_uri: The registry; None takes the default of `Registry`.
         folder: Gets the record of the version.
         fingerprint: Of this stage.
 
@@ -57,17 +60,7 @@ def register(
         RegistryError: The registry cannot be reached.
     """
     registry = Registry(tracking_uri)
-    version = registry.register(
-        name,
-        alias,
-        model_folder,
-        run=run,
-        parameters=parameters,
-        metrics=metrics,
-        history=history,
-        tags=tags,
-        files=files,
-    )
+    version = registry.register(name, alias, model_folder, tracked)
     made = ModelVersion(
         folder=folder,
         fingerprint=fingerprint,

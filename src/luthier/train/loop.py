@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from luthier.core.errors import Interrupted, NonFiniteLossError, TrainingError
 from luthier.core.events import EventLog
 from luthier.data.example import Example
+from luthier.data.store import lengths_of
 from luthier.methods.contract import trained_parameters
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
@@ -95,8 +96,10 @@ class Loop:
         self._seed = seed
         self._checkpoints = checkpoints
         self._events = events
-        lengths = [len(row.input_ids) for row in train_rows]
-        self._steps = StepPlan(lengths, settings, micro_batch_tokens=micro_batch_tokens, seed=seed)
+        self._eval_lengths = lengths_of(eval_rows)
+        self._steps = StepPlan(
+            lengths_of(train_rows), settings, micro_batch_tokens=micro_batch_tokens, seed=seed
+        )
         self.num_steps = self._steps.num_steps
         self._num_warmup_steps = count_warmup_steps(
             self.num_steps, ratio=settings.warmup_ratio, steps=settings.warmup_steps
@@ -283,7 +286,7 @@ class Loop:
         self._model.eval()
         total, num_items = 0.0, 0
         # By length, so that padded batches waste little; the sum does not depend on the order.
-        by_length = sorted(range(len(self._eval_rows)), key=lambda row: len(self._eval_rows[row].input_ids))
+        by_length = sorted(range(len(self._eval_rows)), key=self._eval_lengths.__getitem__)
         with torch.no_grad():
             for rows in split_by_rows(by_length, self._settings.per_device_eval_batch_size):
                 batch = self._objective.collate([self._eval_rows[row] for row in rows])

@@ -58,6 +58,11 @@ class TrainedModel(Artifact):
     tensors_moved: list[int] = field(default_factory=list)
     frozen_unchanged: bool = True
 
+    @property
+    def tokens_per_second(self) -> int:
+        """Speed over all steps."""
+        return round(self.num_tokens / max(self.seconds, 1e-9))
+
 
 def train(
     load_base: Callable[[], Any],

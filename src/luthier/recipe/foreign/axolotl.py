@@ -12,6 +12,7 @@ from luthier.recipe.foreign.rules import (
     SHARED,
     copy,
     course,
+    eval_share,
     flag,
     names,
     number,
@@ -64,16 +65,6 @@ def _target_modules(draft: Draft, key: str) -> None:
         draft.put(key, "method.target_modules", text(value))
     else:
         draft.put(key, "method.target_modules", names(value))
-
-
-def _val_set_size(draft: Draft, key: str) -> None:
-    share = number(draft.values[key])
-    if share == 0:
-        draft.off(key)
-    elif share >= 1:
-        raise Untranslatable("a number of rows; Luthier takes a share: set data.eval.split")
-    else:
-        draft.put(key, "data.eval.split", float(share), "rows with the same first prompt stay on one side")
 
 
 def _per_epoch(kind: str) -> Rule:
@@ -172,7 +163,7 @@ _RULES: dict[str, Rule] = {
     "lora_target_modules": _target_modules,
     "datasets": datasets("data.train"),
     "test_datasets": datasets("data.eval.sources"),
-    "val_set_size": _val_set_size,
+    "val_set_size": eval_share,
     "sequence_len": copy("data.max_length", whole),
     "excess_length_strategy": _excess_length,
     "dataset_exact_deduplication": _deduplicate,

@@ -13,10 +13,11 @@ from luthier.recipe.foreign.rules import (
     bf16,
     copy,
     course,
+    eval_share,
     flag,
     names,
-    number,
     optimizer,
+    put_if_true,
     report_to,
     text,
     whole,
@@ -81,26 +82,6 @@ def _template(draft: Draft, key: str) -> None:
         )
 
 
-def _val_size(draft: Draft, key: str) -> None:
-    share = number(draft.values[key])
-    if share == 0:
-        draft.off(key)
-    elif share >= 1:
-        raise Untranslatable("a number of rows; Luthier takes a share: set data.eval.split")
-    else:
-        draft.put(key, "data.eval.split", float(share), "rows with the same first prompt stay on one side")
-
-
-def _mask(loss_on: str) -> Rule:
-    def rule(draft: Draft, key: str) -> None:
-        if flag(draft.values[key]):
-            draft.put(key, "objective.loss_on", loss_on)
-        else:
-            draft.off(key)
-
-    return rule
-
-
 def _packing(draft: Draft, key: str) -> None:
     if not flag(draft.values[key]):
         if key == "packing" and not draft.values.get("neat_packing"):
@@ -157,9 +138,9 @@ _RULES: dict[str, Rule] = {
     "cutoff_len": copy(
         "data.max_length", whole, "long rows keep whole turns from the start here; see data.too_long"
     ),
-    "val_size": _val_size,
-    "train_on_prompt": _mask("all"),
-    "mask_history": _mask("last_turn"),
+    "val_size": eval_share,
+    "train_on_prompt": put_if_true("objective.loss_on", "all"),
+    "mask_history": put_if_true("objective.loss_on", "last_turn"),
     "packing": _packing,
     "neat_packing": _packing,
     "num_train_epochs": copy("train.num_train_epochs"),

@@ -68,16 +68,27 @@ def copy(path: str, convert: Callable[[Any], Any] = number, note: str | None = N
     return rule
 
 
-def copy_if_true(path: str, note: str | None = None) -> Rule:
-    """Return the rule of a flag whose false is Luthier's default."""
+def put_if_true(path: str, value: Any = True) -> Rule:
+    """Return the rule of a flag that asks for ``value``, and whose false is Luthier's default."""
 
     def rule(draft: Draft, key: str) -> None:
         if flag(draft.values[key]):
-            draft.put(key, path, True, note)
+            draft.put(key, path, value)
         else:
             draft.off(key)
 
     return rule
+
+
+def eval_share(draft: Draft, key: str) -> None:
+    """The share of the rows to hold out; both tools take 1 and more for a number of rows."""
+    share = number(draft.values[key])
+    if share == 0:
+        draft.off(key)
+    elif share >= 1:
+        raise Untranslatable("a number of rows; Luthier takes a share: set data.eval.split")
+    else:
+        draft.put(key, "data.eval.split", float(share), "rows with the same first prompt stay on one side")
 
 
 def course(draft: Draft, key: str) -> None:
@@ -206,7 +217,7 @@ SHARED: dict[str, Rule] = {
     "logging_steps": copy("train.logging_steps", whole),
     "seed": copy("seed", whole, "the same seed draws another order of the rows here"),
     "output_dir": output_dir,
-    "trust_remote_code": copy_if_true("model.trust_remote_code"),
+    "trust_remote_code": put_if_true("model.trust_remote_code"),
     "lora_alpha": copy("method.lora_alpha", whole),
     "lora_dropout": copy("method.lora_dropout"),
     "bf16": bf16,

@@ -1,14 +1,27 @@
-"""Tables for people: as wide as they need to be where no terminal cuts them."""
+"""What commands print: tables for people, as wide as they need to be where no terminal cuts them; JSON for programs."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
+from luthier.core.files import strict_json
+
 _WIDE = 240
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+"""The option of every command whose result programs read; its value is called ``as_json``."""
+
+
+def print_json(value: Any) -> None:
+    """Print a result on one line, as JSON that every reader takes."""
+    click.echo(json.dumps(strict_json(value), ensure_ascii=False, default=str))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
