@@ -22,6 +22,7 @@ from luthier.serve.wire import (
     ChatRequest,
     CompletionRequest,
     RequestError,
+    failure,
     invalid_request,
     tool_calls_json,
     usage_json,
@@ -52,7 +53,7 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        return _answer_error(RequestError(f"the model failed: {error}", status=500))
+        return _answer_error(failure(error))
 
     @app.exception_handler(404)
     @app.exception_handler(405)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from luthier.models.chat_model import ChatModel, Piece
 from luthier.models.generate import Sampling
-from luthier.serve.wire import RequestError
+from luthier.serve.wire import RequestError, failure
 
 DEFAULT_MAX_TOKENS = 512
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Engine:
         finally:
             self.load.waiting -= 1
         self.load.running = 1
-        pieces: asyncio.Queue[Piece | Exception] = asyncio.Queue()
+        pieces: asyncio.Queue[Piece | RequestError] = asyncio.Queue()
         is_cancelled = threading.Event()
         # Not a task: the server cancels those of a caller who leaves, while the thread still has the model.
         worker = asyncio.get_running_loop().run_in_executor(
@@ -87,7 +89,7 @@ class Engine:
         try:
             while True:
                 piece = await pieces.get()
-                if isinstance(piece, Exception):
+                if isinstance(piece, RequestError):
                     raise piece
                 yield piece
                 if piece.finish_reason:
@@ -100,7 +102,7 @@ class Engine:
         self,
         prompt: Sequence[int],
         sampling: Sampling,
-        pieces: asyncio.Queue[Piece | Exception],
+        pieces: asyncio.Queue[Piece | RequestError],
         is_cancelled: threading.Event,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -111,7 +113,10 @@ class Engine:
                     return
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
         except Exception as error:  # handed to the request, which reports it
-            loop.call_soon_threadsafe(pieces.put_nowait, error)
+            # As a RequestError: what the server takes for a bug of its own closes the connection, and a client
+            # that is about to use it again sees no more than that.
+            _log.exception("the model failed")
+            loop.call_soon_threadsafe(pieces.put_nowait, failure(error))
 
     def _end_turn(self, worker: asyncio.Future[None]) -> None:
         """Give the model to the next request: its thread has let go of it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi.responses import StreamingResponse
 
-from luthier.serve.wire import RequestError
+from luthier.serve.wire import RequestError, failure
 
 _log = logging.getLogger(__name__)
 
@@ -26,8 +26,9 @@ async def started_stream(chunks: AsyncGenerator[dict[str, Any]]) -> StreamingRes
                 async for chunk in chunks:
                     yield _event(chunk)
             except Exception as error:  # the status is sent already: the stream itself says what happened
-                _log.exception("the model failed in the middle of an answer")
-                yield _event(RequestError(f"the model failed: {error}", status=500).body)
+                if not isinstance(error, RequestError):
+                    _log.exception("an answer failed in its middle")
+                yield _event(failure(error).body)
                 return
             yield "data: [DONE]\n\n"
 

@@ -54,6 +54,13 @@ def invalid_request(faults: Sequence[Mapping[str, Any]]) -> RequestError:
     return RequestError(f"{param or 'body'}: {fault['msg']}", param=param)
 
 
+def failure(error: Exception) -> RequestError:
+    """Return what the caller is told of an error: itself if it is meant for callers, else a server error."""
+    if isinstance(error, RequestError):
+        return error
+    return RequestError(f"the model failed: {error}", status=500)
+
+
 class _Request(BaseModel):
     """What both kinds of request have; a parameter that would have no effect is refused, never ignored."""
 
