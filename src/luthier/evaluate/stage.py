@@ -84,6 +84,7 @@ def evaluate(
     tokenizer: Any,
     template: ChatTemplate | None,
     dtype: torch.dtype,
+    max_positions: int,
     trained_loss: float | None,
     story: Mapping[str, Any],
     seed: int,
@@ -105,6 +106,7 @@ def evaluate(
         tokenizer: Of the base.
         template: Of the base; None for raw text.
         dtype: Type of the computation.
+        max_positions: Longest text of the model in tokens.
         trained_loss: Held-out loss that the loop measured for these weights; None if it did not.
         story: What the report tells besides: run, data, training.
         seed: Of resampling.
@@ -118,7 +120,7 @@ def evaluate(
     """
     if not len(held_out.rows):
         raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
-    questions = _questions(held_out, template, settings)
+    questions = _questions(held_out, template, settings, max_positions)
     progress = _Progress(events, total=2 * (len(held_out.rows) + len(questions)))
     base = _measure(
         ChatModel(load_base(), tokenizer, template), objective, held_out, questions, settings, dtype, progress
@@ -171,10 +173,13 @@ class _Progress:
         self._before += done
 
 
-def _questions(held_out: HeldOut, template: ChatTemplate | None, settings: EvaluateSection) -> list[Question]:
+def _questions(
+    held_out: HeldOut, template: ChatTemplate | None, settings: EvaluateSection, max_positions: int
+) -> list[Question]:
     if template is None or not settings.num_generations:
         return []
-    limit = int(template.tokenizer.model_max_length) - settings.max_new_tokens
+    # Some tokenizers name no longest text, which transformers writes as 10^30.
+    limit = min(int(template.tokenizer.model_max_length), max_positions) - settings.max_new_tokens
     return choose_questions(
         held_out.samples, template, count=settings.num_generations, max_tokens=max(limit, 1)
     )

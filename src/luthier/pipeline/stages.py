@@ -150,6 +150,7 @@ def _make_report(job: Job, digest: str) -> Report:
         tokenizer=job.tokenizer,
         template=job.template,
         dtype=job.dtype,
+        max_positions=job.plan.base.max_positions,
         trained_loss=job.trained.eval_loss,
         story=story_of(job),
         seed=recipe.seed,
