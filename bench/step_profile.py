@@ -16,11 +16,10 @@ import numpy as np
 import torch
 
 from luthier.data.collate import Batch, collate_packed, collate_padded
-from luthier.data.example import IGNORED, Example
+from luthier.data.example import Example
 from luthier.kernels.accelerate import accelerate
 from luthier.kernels.causal_loss import causal_lm_loss
-
-QUICK_START = Path(__file__).parent.parent / "recipes" / "quickstart" / "train.json"
+from work import SHIPPED, gemm_peak, read_rows
 
 
 def main() -> None:
@@ -28,7 +27,8 @@ def main() -> None:
     options = _options()
     torch.manual_seed(0)
     model, tokenizer = _model(options)
-    examples = _examples(tokenizer, options)
+    rows = read_rows(options.data, tokenizer, count=options.rows, max_length=options.tokens)
+    examples = [example for _, example in rows]
     batches = _batches(examples, options, tokenizer.pad_token_id or 0)
     acceleration = None
     if not options.plain:
@@ -36,14 +36,14 @@ def main() -> None:
             model, compute_dtype=torch.bfloat16 if options.dtype == "bfloat16" else None
         )
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    peaks = [_gemm_peak(options.dtype)]
+    peaks = [gemm_peak(getattr(torch, options.dtype)) / 1e9]
     losses, seconds = [], []
     with torch.profiler.profile() if options.profile else _Nothing() as profiler:
         for batch in batches:
             start = time.perf_counter()
             losses.append(_step(model, optimizer, batch, options))
             seconds.append(time.perf_counter() - start)
-    peaks.append(_gemm_peak(options.dtype))
+    peaks.append(gemm_peak(getattr(torch, options.dtype)) / 1e9)
     if options.profile:
         print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=options.profile))
     figures = _figures(model, batches, seconds, losses, max(peaks), options)
@@ -56,7 +56,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="smollm2-135m-instruct", help="folder or catalogue name")
-    parser.add_argument("--data", type=Path, default=QUICK_START, help="JSON file in alpaca schema")
+    parser.add_argument("--data", type=Path, default=SHIPPED, help="rows in any schema that Luthier reads")
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=2048, help="tokens of a packed micro-batch")
     parser.add_argument("--batch", type=int, default=8, help="rows of a padded micro-batch (--plain)")
@@ -92,20 +92,6 @@ def _model(options: argparse.Namespace) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(folder)
 
 
-def _examples(tokenizer: Any, options: argparse.Namespace) -> list[Example]:
-    rows = json.loads(options.data.read_text(encoding="utf-8"))[: options.rows]
-    examples = []
-    for number, row in enumerate(rows, start=1):
-        question = "\n".join(part for part in (row["instruction"], row.get("input", "")) if part)
-        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": row["output"]}]
-        prompt = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
-        ids = np.array(tokenizer.apply_chat_template(messages, return_dict=False), dtype=np.int32)
-        labels = ids.copy()
-        labels[: len(prompt)] = IGNORED
-        examples.append(Example(ids, labels, str(options.data), number))
-    return examples
-
-
 def _batches(examples: Sequence[Example], options: argparse.Namespace, pad_token_id: int) -> list[Batch]:
     if options.plain:
         starts = range(0, len(examples), options.batch)
@@ -130,18 +116,6 @@ def _step(model: Any, optimizer: torch.optim.Optimizer, batch: Batch, options: a
     optimizer.step()
     optimizer.zero_grad()
     return float(mean)
-
-
-def _gemm_peak(dtype: str) -> float:
-    """Best GFLOP/s of a square matrix product in this process, now."""
-    left, right = (torch.randn(2048, 2048).to(getattr(torch, dtype)) for _ in range(2))
-    torch.mm(left, right)
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        torch.mm(left, right)
-        times.append(time.perf_counter() - start)
-    return 2 * 2048**3 / min(times) / 1e9
 
 
 def _figures(

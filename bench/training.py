@@ -14,23 +14,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from luthier.data.encode import ChatEncoder
-from luthier.data.read import read_source
-from luthier.data.sample import Sample
-from luthier.data.template import ChatTemplate
 from luthier.data.tokenizer import load_tokenizer
 from luthier.models.load import locate_base
-from luthier.recipe.schema import Source
 from luthier.train.batches import StepOrder
+from work import SHIPPED, gemm_peak, read_rows
 
 HERE = Path(__file__).resolve().parent
-SHIPPED = HERE.parent / "src" / "luthier" / "recipe" / "shipped" / "quickstart" / "train.jsonl"
 PYTHON = {"llamafactory": HERE / ".venvs" / "llamafactory" / "bin" / "python"}
 SEED = 42
 
@@ -39,9 +33,14 @@ def main() -> None:
     """Run the engines in turn and print what was measured."""
     options = _options()
     base = locate_base(options.base)
-    rows, num_tokens, num_supervised = _rows(options, base)
+    read = read_rows(options.data, load_tokenizer(base), count=options.rows, max_length=options.max_length)
+    rows = [
+        {"messages": [{"role": m.role, "content": m.content} for m in sample.messages]} for sample, _ in read
+    ]
+    num_tokens = sum(len(example.input_ids) for _, example in read)
+    num_supervised = sum(example.num_supervised for _, example in read)
     measured: dict[str, list[dict[str, Any]]] = {engine: [] for engine in options.engines}
-    peak_flops = _gemm_peak()
+    peak_flops = gemm_peak(torch.bfloat16)
     for turn in range(options.turns):
         for engine in options.engines:
             figures = _run(engine, rows, base, options)
@@ -51,7 +50,7 @@ def main() -> None:
                 f"turn {turn + 1}  {engine:14} {rate:8,.0f} tokens/s  {figures['peak_bytes'] / 1e9:5.1f} GB",
                 file=sys.stderr,
             )
-    peak_flops = max(peak_flops, _gemm_peak())
+    peak_flops = max(peak_flops, gemm_peak(torch.bfloat16))
     _print(measured, num_tokens, num_supervised, peak_flops, options)
 
 
@@ -71,25 +70,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
-
-
-def _rows(options: argparse.Namespace, base: Path) -> tuple[list[dict[str, Any]], int, int]:
-    """Return conversations, and how many tokens they have as Luthier and its peers encode them."""
-    template = ChatTemplate(load_tokenizer(base))
-    encode = ChatEncoder(template, loss_on="assistant", max_length=options.max_length, too_long="drop")
-    rows, tokens, supervised = [], 0, 0
-    for sample in read_source(Source(path=options.data.name), options.data.resolve().parent):
-        if len(rows) == options.rows:
-            break
-        examples = encode(sample) if isinstance(sample, Sample) else None
-        if not isinstance(examples, list) or not isinstance(sample, Sample):
-            continue
-        rows.append({"messages": [{"role": m.role, "content": m.content} for m in sample.messages]})
-        tokens += len(examples[0].input_ids)
-        supervised += examples[0].num_supervised
-    if len(rows) < options.rows:
-        sys.exit(f"{options.data} has only {len(rows)} rows that fit")
-    return rows, tokens, supervised
 
 
 def _run(engine: str, rows: list[dict[str, Any]], base: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -119,18 +99,6 @@ def _run(engine: str, rows: list[dict[str, Any]], base: Path, options: argparse.
         sys.exit(f"{engine} failed:\n{done.stderr[-3000:]}")
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
-
-
-def _gemm_peak() -> float:
-    """Best bfloat16 FLOP/s of a square matrix product, now."""
-    left, right = (torch.randn(2048, 2048, dtype=torch.bfloat16) for _ in range(2))
-    torch.mm(left, right)
-    seconds = []
-    for _ in range(15):
-        started = time.perf_counter()
-        torch.mm(left, right)
-        seconds.append(time.perf_counter() - started)
-    return 2 * 2048**3 / min(seconds)
 
 
 def _print(
