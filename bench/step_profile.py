@@ -19,6 +19,7 @@ from luthier.data.collate import Batch, collate_packed, collate_padded
 from luthier.data.example import Example
 from luthier.kernels.accelerate import accelerate
 from luthier.kernels.causal_loss import causal_lm_loss
+from luthier.kernels.shared_prefixes import SharedPrefixes
 from work import SHIPPED, gemm_peak, read_rows
 
 
@@ -133,7 +134,8 @@ def _figures(
     layers -= head if not base.config.tie_word_embeddings else 0
     # Forward, gradient of the inputs, and with all weights training the gradient of the weights.
     passes = 2 if options.rank else 3
-    work = [2 * passes * (layers * n + head * m) for n, m in zip(tokens, supervised, strict=True)]
+    computed = tokens if options.plain else [_num_computed(b) for b in batches]
+    work = [2 * passes * (layers * n + head * m) for n, m in zip(computed, supervised, strict=True)]
     first = 1 if len(seconds) > 1 else 0  # the first step also fills caches and allocates
     rate = sum(work[first:]) / sum(seconds[first:]) / 1e9
     return {
@@ -146,9 +148,16 @@ def _figures(
         "gemm_peak_gflops": round(peak),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
         "tokens": sum(tokens),
+        "computed_tokens": sum(computed),
         "mean_loss": round(float(np.average(losses, weights=supervised)), 4),
         "threads": torch.get_num_threads(),
     }
+
+
+def _num_computed(batch: Batch) -> int:
+    """Return the tokens that go through the layers: beginnings that rows share go through once."""
+    shared = SharedPrefixes.find(batch.input_ids[0], batch.position_ids[0], batch.cu_seqlens.tolist())
+    return batch.input_ids.numel() if shared is None else len(shared.computed_M)
 
 
 class _Nothing:

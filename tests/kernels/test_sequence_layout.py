@@ -15,7 +15,7 @@ def test_positions_are_read_as_transformers_reads_them(lengths: list[int]) -> No
     positions = torch.cat([torch.arange(length) for length in lengths])[None]
     layout = SequenceLayout.from_positions(positions)
     indices = find_packed_sequence_indices(positions)
-    found = torch.cat([torch.full((end - start,), i) for i, (start, end) in enumerate(layout.spans)])
+    found = torch.cat([torch.full((s.end - s.start,), i) for i, s in enumerate(layout.query_spans)])
     assert found.tolist() == (torch.zeros_like(found) if indices is None else indices[0]).tolist()
     assert layout.num_tokens == sum(lengths)
 
@@ -34,7 +34,7 @@ def test_padded_rows_come_back_with_zeros_for_padding(rows: list[tuple[int, int]
         mask[number, left : left + count] = 1
     layout = SequenceLayout.from_mask(mask)
     assert layout is not None
-    assert [end - start for start, end in layout.spans] == [count for _, count in rows]
+    assert [span.end - span.start for span in layout.query_spans] == [count for _, count in rows]
     values = torch.arange(1.0, mask.numel() * 2 + 1).view(*mask.shape, 2)
     packed = layout.pack(values)
     assert packed.shape == (1, int(mask.sum()), 2)

@@ -12,8 +12,9 @@ from torch import Tensor
 from luthier.kernels.autocast import wanted_dtype, without_autocast
 from luthier.kernels.sequence_layout import SequenceLayout
 
-# Shapes: N tokens of all sequences, H query heads, J key-value heads, G = H / J query heads of one key-value head,
-# D width of a head, Q queries and K keys of one block.
+# Shapes: N tokens of all sequences, M of those that are computed (beginnings that sequences share are computed once),
+# H query heads, J key-value heads, G = H / J query heads of one key-value head, D width of a head,
+# Q queries and K keys of one block.
 
 _QUERY_BLOCK = 256
 """Queries of one block: its scores fit the cache, and a causal sequence does not compute its upper triangle."""
@@ -40,56 +41,74 @@ class AttentionSettings:
 
 @dataclass(frozen=True)
 class _Block:
-    """Queries ``q0:q1`` of the packed row against its keys ``k0:k1``; those from ``q1`` on are hidden filling."""
+    """Queries ``q0:q1`` of the computed tokens against keys ``k0:k1`` of all tokens.
+
+    ``lead`` keys stand before the first query's own; those after the last query's own are hidden filling.
+    """
 
     q0: int
     q1: int
     k0: int
     k1: int
+    lead: int
     keeps_probabilities: bool
 
 
 def _blocks(layout: SequenceLayout, settings: AttentionSettings) -> Iterator[_Block]:
-    for start, end in layout.spans:
-        is_short = end - start <= _KEEP_PROBABILITIES_UP_TO
-        num_blocks = -(-(end - start) // _QUERY_BLOCK)
-        step = -(-(end - start) // num_blocks)
-        for q0 in range(start, end, step):
-            q1 = min(q0 + step, end)
-            k0 = start if settings.window is None else max(start, q0 - settings.window + 1)
-            width = -(-(q1 - k0) // _KEY_MULTIPLE) * _KEY_MULTIPLE
-            yield _Block(q0, q1, k0, k0 + width, is_short)
+    for span in layout.query_spans:
+        is_short = span.end - span.start <= _KEEP_PROBABILITIES_UP_TO
+        begin = span.start + span.num_shared
+        if begin == span.end:
+            continue
+        num_blocks = -(-(span.end - begin) // _QUERY_BLOCK)
+        step = -(-(span.end - begin) // num_blocks)
+        for first in range(begin, span.end, step):
+            last = min(first + step, span.end)
+            k0 = span.start if settings.window is None else max(span.start, first - settings.window + 1)
+            width = -(-(last - k0) // _KEY_MULTIPLE) * _KEY_MULTIPLE
+            q0 = span.first_query + first - begin
+            yield _Block(q0, q0 + last - first, k0, k0 + width, first - k0, is_short)
 
 
 def packed_attention(
-    query_NHD: Tensor, key_NJD: Tensor, value_NJD: Tensor, layout: SequenceLayout, settings: AttentionSettings
+    query_MHD: Tensor, key_MJD: Tensor, value_MJD: Tensor, layout: SequenceLayout, settings: AttentionSettings
 ) -> Tensor:
     """Attend within each sequence of a packed row.
 
     Args:
-        query_NHD: Queries of H heads.
-        key_NJD: Keys of J heads; query head h looks at key-value head ``h // (H / J)``.
-        value_NJD: Values.
-        layout: Boundaries of the sequences.
+        query_MHD: Queries of H heads.
+        key_MJD: Keys of J heads; query head h looks at key-value head ``h // (H / J)``.
+        value_MJD: Values.
+        layout: Boundaries of the sequences, and what they share.
         settings: Scale, window, cap, causality.
 
     Returns:
-        [N, H, D], differentiable with respect to queries, keys and values.
+        [M, H, D], differentiable with respect to queries, keys and values.
     """
     # Under autocast rotary embeddings leave queries and keys in float32 beside values in bfloat16.
-    dtype = wanted_dtype(query_NHD.dtype)
+    dtype = wanted_dtype(query_MHD.dtype)
     return _PackedAttention.apply(
-        query_NHD.to(dtype), key_NJD.to(dtype), value_NJD.to(dtype), layout, settings
+        query_MHD.to(dtype), key_MJD.to(dtype), value_MJD.to(dtype), layout, settings
     )
 
 
-def _by_head(values_NJD: Tensor) -> Tensor:
-    """Return [J, N + filling, D], contiguous, the filling zero."""
-    num_tokens, num_heads, width = values_NJD.shape
-    padded = values_NJD.new_empty(num_heads, num_tokens + _KEY_MULTIPLE, width)
+def _by_head(values_MJD: Tensor, layout: SequenceLayout) -> Tensor:
+    """Return [J, N + filling, D], contiguous, the filling zero: every sequence with its own copy of what it shares."""
+    if layout.shared is not None:
+        values_MJD = values_MJD.index_select(0, layout.shared.place_N)
+    num_tokens, num_heads, width = values_MJD.shape
+    padded = values_MJD.new_empty(num_heads, num_tokens + _KEY_MULTIPLE, width)
     padded[:, num_tokens:].zero_()
-    padded[:, :num_tokens].copy_(values_NJD.transpose(0, 1))
+    padded[:, :num_tokens].copy_(values_MJD.transpose(0, 1))
     return padded
+
+
+def _by_token(grad_JND: Tensor, layout: SequenceLayout, dtype: torch.dtype) -> Tensor:
+    """Return the gradient [M, J, D] of what `_by_head` laid out."""
+    grad_JND = grad_JND[:, : layout.num_tokens]
+    if layout.shared is not None:
+        grad_JND = layout.shared.collect(grad_JND)
+    return grad_JND.transpose(0, 1).to(dtype)
 
 
 def _grouped(values_QHD: Tensor, num_groups: int) -> Tensor:
@@ -118,7 +137,7 @@ def _probabilities(
         bent = scores.mul_(scaling / settings.softcap).tanh_()
         slope = 1 - bent.square()
         scaling = settings.softcap
-    lead = block.q0 - block.k0
+    lead = block.lead
     by_group = scores.view(scores.shape[0], -1, num_queries, num_keys)
     if settings.window is None and lead:
         # Every query sees all keys before the block: a mask over those would grow with the square of the length.
@@ -134,46 +153,46 @@ class _PackedAttention(torch.autograd.Function):
     @without_autocast
     def forward(
         ctx: Any,
-        query_NHD: Tensor,
-        key_NJD: Tensor,
-        value_NJD: Tensor,
+        query_MHD: Tensor,
+        key_MJD: Tensor,
+        value_MJD: Tensor,
         layout: SequenceLayout,
         settings: AttentionSettings,
     ) -> Tensor:
-        num_groups = query_NHD.shape[1] // key_NJD.shape[1]
-        key_JND, value_JND = _by_head(key_NJD), _by_head(value_NJD)
-        out_NHD = torch.empty(query_NHD.shape, dtype=query_NHD.dtype)
+        num_groups = query_MHD.shape[1] // key_MJD.shape[1]
+        key_JND, value_JND = _by_head(key_MJD, layout), _by_head(value_MJD, layout)
+        out_MHD = torch.empty(query_MHD.shape, dtype=query_MHD.dtype)
         needs_gradient = any(ctx.needs_input_grad[:3])
         kept: list[Tensor] = []
         for block in _blocks(layout, settings):
-            query_JRD = _grouped(query_NHD[block.q0 : block.q1], num_groups)
+            query_JRD = _grouped(query_MHD[block.q0 : block.q1], num_groups)
             probability_JRK, slope = _probabilities(
                 query_JRD, key_JND[:, block.k0 : block.k1], block, layout, settings
             )
             result_JRD = torch.bmm(probability_JRK, value_JND[:, block.k0 : block.k1])
-            _ungroup_into(out_NHD[block.q0 : block.q1], result_JRD, num_groups)
+            _ungroup_into(out_MHD[block.q0 : block.q1], result_JRD, num_groups)
             if needs_gradient and block.keeps_probabilities and slope is None:
                 kept.append(probability_JRK)
         ctx.layout, ctx.settings = layout, settings
-        ctx.save_for_backward(query_NHD, key_NJD, value_NJD, *kept)
-        return out_NHD
+        ctx.save_for_backward(query_MHD, key_MJD, value_MJD, *kept)
+        return out_MHD
 
     @staticmethod
     @without_autocast
-    def backward(ctx: Any, grad_NHD: Tensor) -> tuple[Tensor | None, ...]:
-        query_NHD, key_NJD, value_NJD, *kept = ctx.saved_tensors
+    def backward(ctx: Any, grad_MHD: Tensor) -> tuple[Tensor | None, ...]:
+        query_MHD, key_MJD, value_MJD, *kept = ctx.saved_tensors
         layout, settings = ctx.layout, ctx.settings
-        num_groups = query_NHD.shape[1] // key_NJD.shape[1]
-        key_JND, value_JND = _by_head(key_NJD), _by_head(value_NJD)
-        grad_query_NHD = torch.empty(query_NHD.shape, dtype=query_NHD.dtype)
+        num_groups = query_MHD.shape[1] // key_MJD.shape[1]
+        key_JND, value_JND = _by_head(key_MJD, layout), _by_head(value_MJD, layout)
+        grad_query_MHD = torch.empty(query_MHD.shape, dtype=query_MHD.dtype)
         # Blocks of one sequence add to the same keys: the sums are kept in float32.
         grad_key_JND = torch.zeros(key_JND.shape, dtype=torch.float32)
         grad_value_JND = torch.zeros(key_JND.shape, dtype=torch.float32)
         remaining = iter(kept)
         for block in _blocks(layout, settings):
             keys = slice(block.k0, block.k1)
-            query_JRD = _grouped(query_NHD[block.q0 : block.q1], num_groups)
-            grad_JRD = _grouped(grad_NHD[block.q0 : block.q1], num_groups)
+            query_JRD = _grouped(query_MHD[block.q0 : block.q1], num_groups)
+            grad_JRD = _grouped(grad_MHD[block.q0 : block.q1], num_groups)
             slope = None
             if block.keeps_probabilities and settings.softcap is None:
                 probability_JRK = next(remaining)
@@ -185,9 +204,12 @@ class _PackedAttention(torch.autograd.Function):
             if slope is not None:
                 grad_JRK.mul_(slope)
             grad_JRD = torch.bmm(grad_JRK, key_JND[:, keys]).mul_(settings.scaling)
-            _ungroup_into(grad_query_NHD[block.q0 : block.q1], grad_JRD, num_groups)
+            _ungroup_into(grad_query_MHD[block.q0 : block.q1], grad_JRD, num_groups)
             grad_key_JND[:, keys].add_(torch.bmm(grad_JRK.transpose(1, 2), query_JRD), alpha=settings.scaling)
-        num_tokens = key_NJD.shape[0]
-        grad_key_NJD = grad_key_JND[:, :num_tokens].transpose(0, 1).to(key_NJD.dtype)
-        grad_value_NJD = grad_value_JND[:, :num_tokens].transpose(0, 1).to(value_NJD.dtype)
-        return grad_query_NHD, grad_key_NJD, grad_value_NJD, None, None
+        return (
+            grad_query_MHD,
+            _by_token(grad_key_JND, layout, key_MJD.dtype),
+            _by_token(grad_value_JND, layout, value_MJD.dtype),
+            None,
+            None,
+        )

@@ -91,6 +91,14 @@ def _packed(
     return packed_attention(query, key, value, layout, settings).unflatten(0, (rows, tokens))
 
 
+def _is_random(trunk: Any) -> bool:
+    """Whether the same tokens may get different hidden states: dropout, or noise that a hook adds to embeddings."""
+    has_dropout = any(
+        isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0 for m in trunk.modules()
+    )
+    return has_dropout or bool(trunk.get_input_embeddings()._forward_hooks)
+
+
 class TrunkPacking:
     """Forward hooks of one trunk: rows in, one packed row through the layers, rows out.
 
@@ -130,6 +138,8 @@ class TrunkPacking:
         kwargs = dict(kwargs)
         if kwargs.get("position_ids") is None:
             kwargs["position_ids"] = torch.arange(shape[1])[None].expand(shape)
+        if kwargs.get("input_ids") is not None and not _is_random(trunk):
+            layout = layout.sharing_prefixes(kwargs["input_ids"], kwargs["position_ids"].expand(shape))
         for name in ("input_ids", "inputs_embeds", "position_ids"):
             if kwargs.get(name) is not None:
                 kwargs[name] = layout.pack(kwargs[name].expand(*shape, *kwargs[name].shape[2:]))

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-# Shapes: B rows, T tokens of a row, N tokens of all sequences together, Q queries, K keys.
+from luthier.kernels.shared_prefixes import SharedPrefixes
+
+# Shapes: B rows, T tokens of a row, N tokens of all sequences together, M of those that are computed,
+# Q queries, K keys.
+
+
+@dataclass(frozen=True)
+class QuerySpan:
+    """The computed tokens of one sequence.
+
+    Args:
+        start: Where the sequence begins among all tokens.
+        end: Where it ends there.
+        num_shared: Leading tokens that another sequence computes.
+        first_query: Where the first of its own tokens stands among the computed ones.
+    """
+
+    start: int
+    end: int
+    num_shared: int
+    first_query: int
 
 
 @dataclass
@@ -19,11 +39,13 @@ class SequenceLayout:
         boundaries: Start of each sequence, then the end of the last: ``0 = b0 < b1 < … = N``.
         scatter_N: Place of each packed token in the flattened padded batch; None where the batch had no padding.
         padded_shape: (B, T) of that padded batch.
+        shared: Beginnings that sequences have in common and that are computed once; None where there are none.
     """
 
     boundaries: tuple[int, ...]
     scatter_N: Tensor | None = None
     padded_shape: tuple[int, int] | None = None
+    shared: SharedPrefixes | None = None
     _masks: dict[tuple[int, int, int, int | None, torch.dtype], Tensor] = field(
         default_factory=dict, repr=False
     )
@@ -34,9 +56,25 @@ class SequenceLayout:
         return self.boundaries[-1]
 
     @property
-    def spans(self) -> list[tuple[int, int]]:
-        """Start and end of each sequence."""
-        return list(pairwise(self.boundaries))
+    def query_spans(self) -> list[QuerySpan]:
+        """The computed tokens of each sequence, in the order of the packed row."""
+        spans, first_query = [], 0
+        for number, (start, end) in enumerate(pairwise(self.boundaries)):
+            num_shared = self.shared.lengths[number] if self.shared else 0
+            spans.append(QuerySpan(start, end, num_shared, first_query))
+            first_query += end - start - num_shared
+        return spans
+
+    def sharing_prefixes(self, tokens_BT: Tensor, positions_BT: Tensor) -> SequenceLayout:
+        """Return the layout in which the beginnings that sequences have in common are computed once.
+
+        Args:
+            tokens_BT: Token ids, as `pack` takes them.
+            positions_BT: Their positions.
+        """
+        unshared = replace(self, shared=None)
+        tokens_N, positions_N = (unshared.pack(values)[0] for values in (tokens_BT, positions_BT))
+        return replace(unshared, shared=SharedPrefixes.find(tokens_N, positions_N, self.boundaries))
 
     @classmethod
     def from_rows(cls, num_rows: int, row_length: int) -> SequenceLayout:
@@ -70,13 +108,19 @@ class SequenceLayout:
         return cls(boundaries, scatter_N, (mask_BT.shape[0], mask_BT.shape[1]))
 
     def pack(self, values_BTx: Tensor) -> Tensor:
-        """Return the real tokens of padded rows as one row [1, N, …]; rows without padding are put end to end."""
+        """Return the computed tokens of padded rows as one row [1, M, …]; rows without padding are put end to end."""
         flat = values_BTx.reshape(-1, *values_BTx.shape[2:])
-        return (flat if self.scatter_N is None else flat.index_select(0, self.scatter_N)).unsqueeze(0)
+        if self.scatter_N is not None:
+            flat = flat.index_select(0, self.scatter_N)
+        if self.shared is not None:
+            flat = flat.index_select(0, self.shared.computed_M)
+        return flat.unsqueeze(0)
 
-    def unpack(self, values_1Nx: Tensor, shape: tuple[int, int]) -> Tensor:
+    def unpack(self, values_1Mx: Tensor, shape: tuple[int, int]) -> Tensor:
         """Put a packed row back into rows of ``shape``; padding becomes zero."""
-        flat = values_1Nx[0]
+        flat = values_1Mx[0]
+        if self.shared is not None:
+            flat = flat.index_select(0, self.shared.place_N)
         if self.scatter_N is not None:
             flat = flat.new_zeros(shape[0] * shape[1], *flat.shape[1:]).index_copy(0, self.scatter_N, flat)
         return flat.reshape(*shape, *flat.shape[1:])
