@@ -15,8 +15,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from luthier.data.example import IGNORED, Example
+
+# The first example of a test pays for imports and warm caches: time says nothing here.
+settings.register_profile("luthier", deadline=None)
+settings.load_profile("luthier")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SHARED_VECTORS = SHARED_DATA.parent / "vectors"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import warnings
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from luthier import __version__
+from luthier.cli.lazy import LazyGroup
 from luthier.core.errors import LuthierError
 
 COMMANDS = {
@@ -21,7 +21,7 @@ COMMANDS = {
         "luthier.cli.import_recipe:import_recipe",
         "Turn a LLaMA-Factory or Axolotl YAML into a recipe.",
     ),
-    "data": ("luthier.cli.data:data", "Look at rows as Luthier sees them."),
+    "data": ("luthier.cli.data.group:data", "Look at rows, clean, compare, rate, multiply and version them."),
     "runs": ("luthier.cli.runs:runs", "List, show and compare runs."),
     "models": ("luthier.cli.models:models", "List, show, promote and roll back registered models."),
     "chat": ("luthier.cli.chat:chat", "Talk to a run or a model."),
@@ -30,28 +30,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, so that `--help` answers at once."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the command names in the order people meet them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="luthier")
 def cli() -> None:
     """Fine-tune language models: one recipe from raw rows to a served, tested model."""

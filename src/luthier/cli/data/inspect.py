@@ -1,4 +1,4 @@
-"""`luthier data`: look at rows and templates as Luthier sees them."""
+"""`luthier data inspect`: rows as they would be trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from luthier.cli.data.options import base_option, template_option
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
 
@@ -15,21 +16,11 @@ if TYPE_CHECKING:
     from luthier.data.example import Example, Rejection
     from luthier.data.sample import Sample
 
-_base = click.option(
-    "--base", default="smollm2-135m-instruct", show_default=True, help="Base whose tokenizer is used."
-)
-_template = click.option("--chat-template", help="chatml or a Jinja file.  [default: the tokenizer's own]")
 
-
-@click.group()
-def data() -> None:
-    """Look at rows as Luthier sees them."""
-
-
-@data.command("inspect")
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_base
-@_template
+@base_option
+@template_option
 @click.option("--schema", help="Name the schema instead of detecting it.")
 @click.option("--row", type=click.IntRange(min=1), help="Show this row only.")
 @click.option("--rows", type=click.IntRange(min=0), default=2, show_default=True, help="Rows to show.")
@@ -148,32 +139,3 @@ def _coloured(example: Example, template: Any) -> str:
     for is_trained, text in _pieces(example, template):
         parts.append(click.style(f"⟦{text}⟧", fg="green") if is_trained else text)
     return "".join(parts)
-
-
-@data.command("lint")
-@_base
-@_template
-@json_option
-def lint_template(base: str, chat_template: str | None, as_json: bool) -> None:
-    """Look for faults of a base's chat template and tokenizer that would ruin a model silently."""
-    from luthier.data.lint import lint
-    from luthier.data.template import ChatTemplate
-    from luthier.data.tokenizer import load_tokenizer
-    from luthier.models.load import locate_base
-
-    template = ChatTemplate(load_tokenizer(locate_base(base)), chat_template)
-    findings = lint(template)
-    if as_json:
-        print_json([vars(finding) for finding in findings])
-    else:
-        for notice in template.notices:
-            click.echo(f"note     {notice}")
-        for finding in findings:
-            colour = "red" if finding.level == "error" else "yellow"
-            click.secho(
-                f"{finding.level:<9}{finding.code}: {finding.problem}\n         → {finding.cure}", fg=colour
-            )
-        if not findings:
-            click.secho("no faults found", fg="green")
-    if any(finding.level == "error" for finding in findings):
-        raise SystemExit(2)

@@ -1,0 +1,1 @@
+"""`luthier data`: a file per command."""

@@ -1,0 +1,58 @@
+"""Options that several `luthier data` commands share, and the bar of those that go through a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+base_option = click.option(
+    "--base", default="smollm2-135m-instruct", show_default=True, help="Base whose tokenizer is used."
+)
+template_option = click.option(
+    "--chat-template", help="chatml or a Jinja file.  [default: the tokenizer's own]"
+)
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File to write; its suffix says the kind.",
+)
+field_option = click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    help="Field that holds text, dotted where nested (messages.*.content); again for more.  "
+    "[default: those of the rows' schema]",
+)
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes to spread the rows over.",
+)
+
+
+@contextmanager
+def row_bar(what: str, *, is_silent: bool) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many rows are done; nothing is drawn where nobody looks.
+
+    Args:
+        what: Verb beside the number, e.g. ``cleaning``.
+        is_silent: With ``--json``.
+    """
+    if is_silent or not sys.stderr.isatty():
+        yield lambda rows: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what)
+        yield lambda rows: progress.update(task, description=f"{what} {rows:,} rows")
