@@ -1,0 +1,86 @@
+"""Addresses of versions: ``dataset://NAME@REF``, wherever a file of rows can stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.core.errors import DataError
+from luthier.data.sources import Row
+from luthier.data.versions.read import StoredVersion
+from luthier.data.versions.store import Store
+
+SCHEME = "dataset:"
+
+# A path joins with one slash what an address writes with two.
+_IN_PATH = re.compile(r"(?:^|.*/)dataset:/{1,2}(.+)")
+_BROKEN_URL = re.compile(r"^([a-z0-9]+):/(?!/)")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Which version of which data set in which store.
+
+    Args:
+        name: Of the data set.
+        ref: Version number, tag, time or ``latest``; None means the latest.
+        store: Folder or URL; None means the usual one.
+    """
+
+    name: str
+    ref: str | None = None
+    store: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Return the address that a text is: ``NAME``, ``NAME@REF``, with ``dataset://`` or without, ``?store=URL``.
+
+        Raises:
+            DataError: It is none.
+        """
+        match = _IN_PATH.fullmatch(text)
+        body, _, query = (match[1] if match else text).partition("?")
+        name, _, ref = body.partition("@")
+        key, _, store = query.partition("=")
+        if not name or (query and (key != "store" or not store)):
+            raise DataError(
+                f"{text!r} is no address of a version",
+                cure="NAME@3, NAME@TAG, NAME@2027-01-31 or NAME; dataset:// may stand before, ?store=URL behind",
+            )
+        return cls(name, ref or None, _BROKEN_URL.sub(r"\1://", store) if store else None)
+
+
+def address_in(path: Path | str) -> str | None:
+    """Return the address that a path is or ends with, in one spelling, or None where it is a path of a file."""
+    match = _IN_PATH.fullmatch(str(path))
+    return f"{SCHEME}//{match[1]}" if match else None
+
+
+def find_version(
+    address: str | Address, *, store: str | None = None, principal: str | None = None
+) -> StoredVersion:
+    """Return the version at an address.
+
+    Args:
+        address: See `Address.parse`.
+        store: Where to look if the address does not say it; by default `store_url`.
+        principal: Who asks; see `Store`.
+
+    Raises:
+        DataError: There is no such store, data set or version, or no right to read it.
+    """
+    parsed = Address.parse(address) if isinstance(address, str) else address
+    dataset = Store(parsed.store or store, principal=principal).dataset(parsed.name)
+    return StoredVersion(dataset, dataset.resolve(parsed.ref))
+
+
+def open_version(address: str) -> Iterator[Row]:
+    """Yield row number from 1 and row of the version at an address, as `read_rows` does for a file."""
+    yield from find_version(address).rows()
+
+
+def content_of(address: str) -> str:
+    """Return the identity of the rows at an address: what a run's fingerprint stands on instead of a file's hash."""
+    return find_version(address).version.content
