@@ -37,13 +37,15 @@ format:  ## Rewrite the code in the project's format
 	$(BIN)/ruff format src tests bench scripts
 	$(BIN)/ruff check --fix src tests bench scripts
 
-bench/.venvs/llamafactory/installed:
-	$(PYTHON) -m venv bench/.venvs/llamafactory
-	bench/.venvs/llamafactory/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	bench/.venvs/llamafactory/bin/python -m pip install --quiet --disable-pip-version-check llamafactory==0.9.5
+# Peers, each in an environment of its own: LLaMA-Factory's audio package knows no later torch than 2.14.
+bench/.venvs/llamafactory/installed: PEER = 'torch<2.15' llamafactory==0.9.5
+bench/.venvs/litgpt/installed: PEER = torch==2.13.0 litgpt==0.5.13 torchmetrics
+bench/.venvs/%/installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER)
 	touch $@
 
-bench: install bench/.venvs/llamafactory/installed  ## Train the same rows with Luthier and its peers in turn
+bench: install bench/.venvs/llamafactory/installed bench/.venvs/litgpt/installed  ## Train the same rows with Luthier and its peers in turn
 	$(BIN)/python bench/training.py
 
 docs: install  ## Rewrite the generated pages

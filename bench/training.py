@@ -1,8 +1,8 @@
 """Train the same rows with Luthier and its peers in turn; print speed and memory as ratios with their spread.
 
 Every engine gets the same base, rows in the same order, rank, batch and learning rate, for one epoch, in a
-process of its own. Equal work must give equal loss, so the mean loss is printed too. LLaMA-Factory runs in a
-virtual environment of its own: ``make bench`` makes it.
+process of its own. Equal work must give equal loss, so the mean loss is printed too. LLaMA-Factory and LitGPT
+run in virtual environments of their own: ``make bench`` makes them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from luthier.train.batches import StepOrder
 from work import SHIPPED, gemm_peak, read_rows
 
 HERE = Path(__file__).resolve().parent
-PYTHON = {"llamafactory": HERE / ".venvs" / "llamafactory" / "bin" / "python"}
+PYTHON = {name: HERE / ".venvs" / name / "bin" / "python" for name in ("llamafactory", "litgpt")}
 SEED = 42
 
 
@@ -33,9 +33,20 @@ def main() -> None:
     """Run the engines in turn and print what was measured."""
     options = _options()
     base = locate_base(options.base)
-    read = read_rows(options.data, load_tokenizer(base), count=options.rows, max_length=options.max_length)
+    read = read_rows(
+        options.data,
+        load_tokenizer(base),
+        count=options.rows,
+        max_length=options.max_length,
+        row_tokens=options.row_tokens,
+    )
     rows = [
-        {"messages": [{"role": m.role, "content": m.content} for m in sample.messages]} for sample, _ in read
+        {
+            "messages": [{"role": m.role, "content": m.content} for m in sample.messages],
+            "input_ids": example.input_ids.tolist(),
+            "labels": example.labels.tolist(),
+        }
+        for sample, example in read
     ]
     num_tokens = sum(len(example.input_ids) for _, example in read)
     num_supervised = sum(example.num_supervised for _, example in read)
@@ -57,7 +68,10 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument(
-        "--engines", nargs="+", default=["luthier", "trl", "llamafactory"], help="the first is compared"
+        "--engines",
+        nargs="+",
+        default=["luthier", "trl", "llamafactory", "litgpt"],
+        help="the first is compared",
     )
     parser.add_argument("--data", type=Path, default=SHIPPED, help="rows in any schema that Luthier reads")
     parser.add_argument("--rows", type=int, default=64)
@@ -67,6 +81,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--batch-rows", type=int, default=8)
     parser.add_argument("--max-length", type=int, default=1024)
+    parser.add_argument("--row-tokens", type=int, help="make rows of about this length out of the file's")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -79,7 +94,8 @@ def _run(engine: str, rows: list[dict[str, Any]], base: Path, options: argparse.
     permuted = [rows[number] for step in range(order.steps_per_epoch) for number in order.rows(step)]
     with tempfile.TemporaryDirectory(prefix=f"bench-{engine}-") as folder:
         job = {
-            "rows": rows if engine == "luthier" else permuted,
+            "rows": [{"messages": row["messages"]} for row in (rows if engine == "luthier" else permuted)],
+            "examples": [{name: row[name] for name in ("input_ids", "labels")} for row in permuted],
             "base": str(base),
             "folder": folder,
             "rank": options.rank,

@@ -207,8 +207,13 @@ def worst_difference(got: Gradients, expected: Gradients) -> tuple[float, str]:
             continue
         assert other is not None, f"{name} got no gradient"
         assert other.shape == value.shape
-        # A gradient that is zero but for rounding (a key bias) has no relative error of its own.
-        difference = float((other - value).norm()) / max(float(value.norm()), 1e-4 * scale)
+        # A gradient that is zero but for rounding has no relative error of its own. An encoder's key bias is one:
+        # it adds the same to all scores of a query, which the softmax ignores. Its layer's weight gives the scale.
+        floor = 1e-4 * scale
+        if name.endswith(".key.bias"):
+            weight = expected.get(name.removesuffix("bias") + "weight")
+            floor = max(floor, float(weight.norm()) if weight is not None else 0.0)
+        difference = float((other - value).norm()) / max(float(value.norm()), floor)
         worst = max(worst, (difference, name))
     return worst
 

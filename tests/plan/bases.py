@@ -29,7 +29,7 @@ def made_base(architecture: str = "LlamaForCausalLM", max_positions: int = 2048)
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (97, 32), "model.norm.weight": (32,)}
     for layer in range(2):
         shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in LAYER.items()}
-    return BaseFacts(Path(), architecture, "llama", max_positions, 97, shapes)
+    return BaseFacts(Path(), architecture, "llama", max_positions, 97, 4, shapes)
 
 
 def read_recipe(folder: Path, *overrides: str, **sections: Any) -> LoadedRecipe:

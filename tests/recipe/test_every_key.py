@@ -252,6 +252,7 @@ CHANGES: dict[str, Change] = {
     "train.per_device_eval_batch_size": change(batches, "train.per_device_eval_batch_size=2"),
     "train.gradient_accumulation_steps": change(weights, "train.gradient_accumulation_steps=2"),
     "train.packing": change(batches, "train.packing=false"),
+    "train.memory_budget_gb": change(batches, "train.memory_budget_gb=0.001"),
     "train.lr_scheduler_type": change(weights, "train.lr_scheduler_type=constant"),
     "train.warmup_ratio": change(weights, "train.warmup_ratio=0.5"),
     "train.warmup_steps": change(weights, "train.warmup_steps=4"),
@@ -287,8 +288,8 @@ CHANGES: dict[str, Change] = {
     "register.tracking_uri": change(registered, "register.tracking_uri='sqlite:///two.db'", before=(REGISTER,)),
 }  # fmt: skip
 
-LEAVES_THE_FINGERPRINT = {"train.logging_steps"}
-"""Keys that change the telling alone: a run with another value finds the same model."""
+LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}
+"""Keys that change the telling, or the memory, alone: a run with another value finds the same model."""
 
 
 def test_every_key_has_an_entry_and_every_entry_a_key() -> None:

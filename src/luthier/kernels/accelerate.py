@@ -11,6 +11,7 @@ from luthier.kernels.allocator import keep_freed_memory
 from luthier.kernels.causal_loss import COMPARED_FAMILIES, CausalLM, split_obstacle
 from luthier.kernels.layers import patch_feed_forward, patch_linear_layers, patch_norms
 from luthier.kernels.loss_forward import patch_loss
+from luthier.kernels.packed_encoder import Encoder, EncoderPacking
 from luthier.kernels.packed_trunk import PREFIX, TrunkPacking, register_attention
 from luthier.kernels.patch import Acceleration, Patch
 
@@ -18,7 +19,7 @@ from luthier.kernels.patch import Acceleration, Patch
 def accelerate(
     model: Any, *, compute_dtype: torch.dtype | None = None, fused_loss: bool = True
 ) -> Acceleration:
-    """Put the fast path into a causal language model, in place.
+    """Put the fast path into a causal language model or an encoder, in place.
 
     Call it after PEFT wrapped the model. Names, parameters and state dictionaries stay as they are, so optimizers,
     checkpoints, Hugging Face Trainer and gradient checkpointing do not notice. Computation and results are those of
@@ -26,7 +27,7 @@ def accelerate(
     the report says so.
 
     Args:
-        model: A transformers causal language model, alone or under PEFT.
+        model: A transformers causal language model, or a BERT-like encoder with any head; alone or under PEFT.
         compute_dtype: Type of matrix products and activations; by default bfloat16 where any matrix is stored so,
             else float32. Trained float32 weights with bfloat16 here give mixed precision with float32 masters.
         fused_loss: In training mode, a call with ``labels`` returns the loss without forming logits
@@ -36,11 +37,12 @@ def accelerate(
         The report, and the way back.
     """
     allocator = keep_freed_memory()
-    if obstacle := split_obstacle(model):
+    encoder = Encoder.of(model)
+    if encoder is None and (obstacle := split_obstacle(model)):
         acceleration = Acceleration([], allocator, compute_dtype or _stored_dtype(model))
         Patch(acceleration).report("model", 0, [obstacle])
         return acceleration
-    parts = CausalLM.of(model)
+    parts: CausalLM | Encoder = encoder or CausalLM.of(model)
     acceleration = Acceleration([], allocator, compute_dtype or _stored_dtype(parts.base))
     patch = Patch(acceleration)
     if getattr(parts.base, _MARK, False):
@@ -52,7 +54,7 @@ def accelerate(
     patch_linear_layers(parts, patch)
     patch_feed_forward(parts, patch)
     patch_norms(parts, patch)
-    if fused_loss:
+    if fused_loss and isinstance(parts, CausalLM):
         patch_loss(parts, patch)
     return acceleration
 
@@ -65,30 +67,30 @@ def _stored_dtype(base: nn.Module) -> torch.dtype:
     return torch.bfloat16 if torch.bfloat16 in stored else torch.float32
 
 
-def _patch_attention(parts: CausalLM, patch: Patch) -> None:
+def _patch_attention(parts: CausalLM | Encoder, patch: Patch) -> None:
     config = parts.base.config
-    if obstacle := _attention_obstacle(config, parts.trunk):
+    if obstacle := _attention_obstacle(config, parts):
         patch.report("attention", 0, [obstacle] * config.num_hidden_layers)
         return
     original = config._attn_implementation
     parts.base.set_attn_implementation(register_attention(original))
     patch.on_undo(lambda: parts.base.set_attn_implementation(original))
-    packing = TrunkPacking(parts.trunk)
+    packing = TrunkPacking(parts.trunk) if isinstance(parts, CausalLM) else EncoderPacking(parts.trunk)
     patch.acceleration.packing = packing
     patch.on_undo(packing.remove)
     patch.report("attention", config.num_hidden_layers, [])
 
 
-def _attention_obstacle(config: Any, trunk: nn.Module) -> str | None:
-    if config.model_type not in COMPARED_FAMILIES:
-        return f"model type {config.model_type!r} is not among those compared with transformers"
+def _attention_obstacle(config: Any, parts: CausalLM | Encoder) -> str | None:
     if config._attn_implementation not in ("sdpa", "eager"):
         chosen = config._attn_implementation.removeprefix(PREFIX)
         return f"attention {chosen!r} was chosen"
-    if getattr(config, "attention_dropout", 0.0):
-        return f"attention_dropout is {config.attention_dropout}"
+    if any(p.device.type != "cpu" for p in parts.trunk.parameters()):
+        return "its kernels are for the CPU"
+    if isinstance(parts, Encoder):
+        return None
+    if config.model_type not in COMPARED_FAMILIES:
+        return f"model type {config.model_type!r} is not among those compared with transformers"
     if getattr(config, "use_bidirectional_attention", False) or not getattr(config, "is_causal", True):
         return "attention is bidirectional"
-    if any(p.device.type != "cpu" for p in trunk.parameters()):
-        return "its kernels are for the CPU"
     return None

@@ -32,18 +32,22 @@ class AttentionSettings:
         scaling: Factor of the scores.
         window: A query sees itself and the ``window - 1`` tokens before it; None for all.
         softcap: Scores become ``softcap * tanh(score / softcap)``; None for no cap.
+        is_causal: A query sees no later token; otherwise it sees its whole sequence.
+        dropout: Share of the probabilities that is dropped.
     """
 
     scaling: float
     window: int | None = None
     softcap: float | None = None
+    is_causal: bool = True
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Block:
     """Queries ``q0:q1`` of the computed tokens against keys ``k0:k1`` of all tokens.
 
-    ``lead`` keys stand before the first query's own; those after the last query's own are hidden filling.
+    ``lead`` keys stand before the first query's own; those from ``num_keys`` on are hidden filling.
     """
 
     q0: int
@@ -51,12 +55,14 @@ class _Block:
     k0: int
     k1: int
     lead: int
+    num_keys: int
     keeps_probabilities: bool
 
 
 def _blocks(layout: SequenceLayout, settings: AttentionSettings) -> Iterator[_Block]:
     for span in layout.query_spans:
-        is_short = span.end - span.start <= _KEEP_PROBABILITIES_UP_TO
+        # What was dropped cannot be computed again.
+        is_kept = span.end - span.start <= _KEEP_PROBABILITIES_UP_TO or settings.dropout > 0
         begin = span.start + span.num_shared
         if begin == span.end:
             continue
@@ -65,9 +71,10 @@ def _blocks(layout: SequenceLayout, settings: AttentionSettings) -> Iterator[_Bl
         for first in range(begin, span.end, step):
             last = min(first + step, span.end)
             k0 = span.start if settings.window is None else max(span.start, first - settings.window + 1)
-            width = -(-(last - k0) // _KEY_MULTIPLE) * _KEY_MULTIPLE
+            num_keys = (last if settings.is_causal else span.end) - k0
+            width = -(-num_keys // _KEY_MULTIPLE) * _KEY_MULTIPLE
             q0 = span.first_query + first - begin
-            yield _Block(q0, q0 + last - first, k0, k0 + width, first - k0, is_short)
+            yield _Block(q0, q0 + last - first, k0, k0 + width, first - k0, num_keys, is_kept)
 
 
 def packed_attention(
@@ -137,6 +144,10 @@ def _probabilities(
         bent = scores.mul_(scaling / settings.softcap).tanh_()
         slope = 1 - bent.square()
         scaling = settings.softcap
+    if not settings.is_causal:
+        scores.mul_(scaling)
+        scores[..., block.num_keys :] = -torch.inf
+        return torch.softmax(scores, dim=-1), slope
     lead = block.lead
     by_group = scores.view(scores.shape[0], -1, num_queries, num_keys)
     if settings.window is None and lead:
@@ -146,6 +157,11 @@ def _probabilities(
     mask = layout.mask_QK(num_queries, num_keys, lead, settings.window, scores.dtype)
     torch.add(mask, by_group, alpha=scaling, out=by_group)
     return torch.softmax(scores, dim=-1), slope
+
+
+def _dropout_noise(probability_JRK: Tensor, dropout: float) -> Tensor:
+    """Return what each probability is multiplied by: 0, or as much that the mean is 1."""
+    return torch.empty_like(probability_JRK).bernoulli_(1 - dropout).div_(1 - dropout)
 
 
 class _PackedAttention(torch.autograd.Function):
@@ -169,10 +185,14 @@ class _PackedAttention(torch.autograd.Function):
             probability_JRK, slope = _probabilities(
                 query_JRD, key_JND[:, block.k0 : block.k1], block, layout, settings
             )
-            result_JRD = torch.bmm(probability_JRK, value_JND[:, block.k0 : block.k1])
-            _ungroup_into(out_MHD[block.q0 : block.q1], result_JRD, num_groups)
             if needs_gradient and block.keeps_probabilities and slope is None:
                 kept.append(probability_JRK)
+            if settings.dropout:
+                noise_JRK = _dropout_noise(probability_JRK, settings.dropout)
+                probability_JRK = probability_JRK * noise_JRK
+                kept.append(noise_JRK)
+            result_JRD = torch.bmm(probability_JRK, value_JND[:, block.k0 : block.k1])
+            _ungroup_into(out_MHD[block.q0 : block.q1], result_JRD, num_groups)
         ctx.layout, ctx.settings = layout, settings
         ctx.save_for_backward(query_MHD, key_MJD, value_MJD, *kept)
         return out_MHD
@@ -198,8 +218,12 @@ class _PackedAttention(torch.autograd.Function):
                 probability_JRK = next(remaining)
             else:
                 probability_JRK, slope = _probabilities(query_JRD, key_JND[:, keys], block, layout, settings)
-            grad_value_JND[:, keys].add_(torch.bmm(probability_JRK.transpose(1, 2), grad_JRD))
+            noise_JRK = next(remaining) if settings.dropout else None
+            seen_JRK = probability_JRK if noise_JRK is None else probability_JRK * noise_JRK
+            grad_value_JND[:, keys].add_(torch.bmm(seen_JRK.transpose(1, 2), grad_JRD))
             grad_JRK = torch.bmm(grad_JRD, value_JND[:, keys].transpose(1, 2))
+            if noise_JRK is not None:
+                grad_JRK.mul_(noise_JRK)
             grad_JRK = torch._softmax_backward_data(grad_JRK, probability_JRK, -1, grad_JRK.dtype)
             if slope is not None:
                 grad_JRK.mul_(slope)

@@ -17,9 +17,9 @@ from luthier.kernels.sequence_layout import SequenceLayout
 # Shapes: B rows, T tokens of a row, H heads, D width of a head.
 
 PREFIX = "luthier_"
-_LAYOUT = "luthier_layout"
+LAYOUT = "luthier_layout"
 
-_mask_is_implied: ContextVar[Any] = ContextVar("_mask_is_implied", default=None)
+mask_is_implied: ContextVar[Any] = ContextVar("mask_is_implied", default=None)
 """The configuration of the trunk that runs packed now: its mask follows from the layout and is never built."""
 
 _UNSUPPORTED = ("position_bias", "s_aux", "head_mask", "cache")
@@ -43,7 +43,7 @@ def register_attention(original: str) -> str:
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        layout = kwargs.pop(_LAYOUT, None)
+        layout = kwargs.pop(LAYOUT, None)
         if layout is not None:
             return _packed(module, query_BHTD, key, value, layout, scaling, dropout, kwargs), None
         plain = (
@@ -56,7 +56,7 @@ def register_attention(original: str) -> str:
 
     def mask(*args: Any, **kwargs: Any) -> Any:
         config = kwargs.get("config")
-        if config is not None and _mask_is_implied.get() is config:
+        if config is not None and mask_is_implied.get() is config:
             return None
         return ALL_MASK_ATTENTION_FUNCTIONS[original](*args, **kwargs)
 
@@ -77,7 +77,7 @@ def _packed(
 ) -> Tensor:
     is_causal = kwargs.get("is_causal")
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
-    if dropout or not is_causal or any(kwargs.get(name) is not None for name in _UNSUPPORTED):
+    if any(kwargs.get(name) is not None for name in _UNSUPPORTED):
         raise NotImplementedError(
             f"{type(module).__name__} asks for attention that the fast path does not compute"
         )
@@ -85,6 +85,8 @@ def _packed(
         scaling=query_BHTD.shape[-1] ** -0.5 if scaling is None else scaling,
         window=kwargs.get("sliding_window"),
         softcap=kwargs.get("softcap"),
+        is_causal=is_causal,
+        dropout=dropout,
     )
     rows, tokens = query_BHTD.shape[0], query_BHTD.shape[2]
     query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query_BHTD, key_BJTD, value_BJTD))
@@ -93,10 +95,14 @@ def _packed(
 
 def _is_random(trunk: Any) -> bool:
     """Whether the same tokens may get different hidden states: dropout, or noise that a hook adds to embeddings."""
-    has_dropout = any(
-        isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0 for m in trunk.modules()
+    if trunk.get_input_embeddings()._forward_hooks:
+        return True
+    if not trunk.training:
+        return False
+    drops = any(
+        module.p > 0 for module in trunk.modules() if isinstance(module, nn.Dropout) and module.training
     )
-    return has_dropout or bool(trunk.get_input_embeddings()._forward_hooks)
+    return drops or bool(getattr(trunk.config, "attention_dropout", 0.0))
 
 
 class TrunkPacking:
@@ -144,8 +150,8 @@ class TrunkPacking:
             if kwargs.get(name) is not None:
                 kwargs[name] = layout.pack(kwargs[name].expand(*shape, *kwargs[name].shape[2:]))
         kwargs.update(attention_mask=None, use_cache=False)
-        kwargs[_LAYOUT] = layout
-        self._running.append((layout, shape, _mask_is_implied.set(trunk.config)))
+        kwargs[LAYOUT] = layout
+        self._running.append((layout, shape, mask_is_implied.set(trunk.config)))
         return (), kwargs
 
     def _after(self, trunk: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
@@ -153,7 +159,7 @@ class TrunkPacking:
         if running is None:
             return outputs
         layout, shape, token = running
-        _mask_is_implied.reset(token)
+        mask_is_implied.reset(token)
         if outputs is not None:
             outputs.last_hidden_state = layout.unpack(outputs.last_hidden_state, shape)
         return outputs

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from luthier.kernels.allocator import AllocatorReport
+from luthier.kernels.packed_encoder import EncoderPacking
 from luthier.kernels.packed_trunk import TrunkPacking
 
 
@@ -42,7 +43,7 @@ class Acceleration:
     report: list[Part]
     allocator: AllocatorReport
     dtype: torch.dtype
-    packing: TrunkPacking | None = None
+    packing: TrunkPacking | EncoderPacking | None = None
     _restore: list[Callable[[], None]] = field(default_factory=list, repr=False)
 
     @property

@@ -83,7 +83,7 @@ def prepare_data(job: Job, digest: str, folder: Path) -> DatasetVersion:
 def _train_fingerprint(job: Job) -> str:
     recipe = job.recipe
     # What changes only the telling or the keeping leaves the weights as they are.
-    silent = {"logging_steps", "report_to", "disk_full_wait_minutes", "save_total_limit"}
+    silent = {"logging_steps", "report_to", "disk_full_wait_minutes", "save_total_limit", "memory_budget_gb"}
     return fingerprint(
         job.dataset.fingerprint,
         recipe.model.model_dump(exclude={"base"}),

@@ -26,6 +26,7 @@ class BaseFacts:
         model_type: Family, e.g. ``llama``.
         max_positions: Longest sequence it was made for, in tokens.
         vocab_size: Rows of the embedding.
+        num_heads: Attention heads of a layer.
         shapes: Shape of every tensor in the weight files, by name; tied tensors appear once.
     """
 
@@ -34,6 +35,7 @@ class BaseFacts:
     model_type: str
     max_positions: int
     vocab_size: int
+    num_heads: int
     shapes: Mapping[str, tuple[int, ...]]
 
     @property
@@ -86,6 +88,7 @@ def read_base_facts(folder: Path) -> BaseFacts:
         positions = text_config.get("max_position_embeddings") or text_config.get("n_positions") or 1 << 30
         architecture = str((list(config.get("architectures") or []) or ["unknown"])[0])
         max_positions, vocab_size = int(positions), int(text_config.get("vocab_size", 0))
+        num_heads = int(text_config.get("num_attention_heads") or text_config.get("n_head") or 1)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     shapes: dict[str, tuple[int, ...]] = {}
@@ -97,6 +100,7 @@ def read_base_facts(folder: Path) -> BaseFacts:
         model_type=str(config.get("model_type", "unknown")),
         max_positions=max_positions,
         vocab_size=vocab_size,
+        num_heads=num_heads,
         shapes=shapes,
     )
 

@@ -11,7 +11,8 @@ from luthier.core.errors import Fault
 from luthier.plan.base_facts import BaseFacts
 from luthier.recipe.schema import Gate, Recipe, Source
 
-SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt")
+SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
+_SCHEMAS_READ = {"pretraining": ("text",), "sft": ("alpaca", "sharegpt", "messages", "prompt_completion")}
 _GENERATED = {"exact_match": "exact_match", "rouge": "rouge_l"}
 
 
@@ -66,8 +67,7 @@ def _check_source(recipe: Recipe, source: Source, path: str, folder: Path) -> It
         yield Fault(
             f"{path}.path", f"{file.name} is of no known kind", f"known: {', '.join(SOURCE_SUFFIXES)}"
         )
-    is_text = source.schema_ == "text"
-    if source.schema_ and is_text != (recipe.objective.name == "pretraining"):
+    if source.schema_ and source.schema_ not in _SCHEMAS_READ[recipe.objective.name]:
         wanted = "raw text" if recipe.objective.name == "pretraining" else "conversations"
         yield Fault(
             f"{path}.schema",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from luthier.core.errors import Fault, LuthierError, RecipeError
 from luthier.plan.base_facts import BaseFacts, read_base_facts
 from luthier.plan.checks import check_against_base, check_recipe, has_eval_rows
 from luthier.plan.hardware import Hardware, detect_hardware
+from luthier.plan.memory import MOST_TOKENS, MemoryNeed, memory_need
 from luthier.plan.trainable import Trainable, count_trainable
 from luthier.recipe.load import LoadedRecipe
 from luthier.recipe.schema import Recipe
 
-_MICRO_BATCH_TOKENS = 2048
+_SHARE_OF_MEMORY = 0.8
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,20 @@ class Plan:
         return self.recipe.train.per_device_train_batch_size * self.recipe.train.gradient_accumulation_steps
 
     @property
+    def memory_need(self) -> MemoryNeed:
+        """What training keeps in memory, from shapes alone."""
+        return memory_need(self.recipe, self.base, self.trainable)
+
+    @property
     def micro_batch_tokens(self) -> int:
-        """Longest packed micro-batch in tokens; cutting a step there changes memory and speed only."""
-        return max(_MICRO_BATCH_TOKENS, self.recipe.data.max_length)
+        """Longest packed micro-batch in tokens; cutting a step there changes memory and speed only.
+
+        A row longer than that makes a micro-batch of its own.
+        """
+        budget_gb = self.recipe.train.memory_budget_gb
+        assert budget_gb is not None, "resolve derives it"
+        fitting = self.memory_need.tokens_within(int(budget_gb * 1e9))
+        return min(max(fitting, 1), max(MOST_TOKENS, self.recipe.data.max_length))
 
     def values(self) -> dict[str, Any]:
         """Return every recipe value by dotted path, in the order of the schema."""
@@ -93,7 +105,7 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
     hardware = detect_hardware()
     recipe, derived = _derive(recipe, hardware)
     origins.update(derived)
-    return Plan(
+    plan = Plan(
         recipe=recipe,
         origins=origins,
         recipe_folder=loaded.folder,
@@ -104,6 +116,7 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
         hardware=hardware,
         notices=tuple(_notices(recipe, hardware)),
     )
+    return replace(plan, notices=(*plan.notices, *_memory_notices(plan)))
 
 
 def _base_folder(name: str, recipe_folder: Path, locate_base: Callable[[str], Path]) -> Path:
@@ -125,6 +138,10 @@ def _derive(recipe: Recipe, hardware: Hardware) -> tuple[Recipe, dict[str, str]]
         native = hardware.has_native_bfloat16
         why = f"{'' if native else 'no '}native bfloat16 on {hardware.device_name}"
         derive("model", "dtype", "bfloat16" if native else "float32", why)
+    if recipe.train.memory_budget_gb is None:
+        budget = round(_SHARE_OF_MEMORY * hardware.memory_bytes / 1e9, 1)
+        whole = f"{hardware.memory_bytes / 1e9:.0f} GB of this machine"
+        derive("train", "memory_budget_gb", budget, f"{_SHARE_OF_MEMORY:.0%} of the {whole}")
     if not has_eval_rows(recipe):
         derive("train", "eval_strategy", "no", "no held-out rows")
     if not has_eval_rows(recipe) or recipe.train.eval_strategy == "no":
@@ -147,6 +164,24 @@ def _notices(recipe: Recipe, hardware: Hardware) -> list[str]:
     if recipe.model.trust_remote_code:
         notices.append("model.trust_remote_code: code from the model's repository will run on this machine")
     return notices
+
+
+def _memory_notices(plan: Plan) -> list[str]:
+    """Warn where the longest row that the recipe allows may not fit the budget."""
+    need, longest = plan.memory_need, plan.recipe.data.max_length
+    expected_gb = (need.fixed_bytes + longest * need.bytes_per_token) / 1e9
+    budget_gb = plan.recipe.train.memory_budget_gb or 0.0
+    if expected_gb <= budget_gb:
+        return []
+    cures = ["a smaller data.max_length"]
+    if not plan.recipe.train.gradient_checkpointing:
+        cures.insert(0, "train.gradient_checkpointing: true")
+    if plan.recipe.method.name != "lora":
+        cures.insert(0, "method: {name: lora}")
+    return [
+        f"train.memory_budget_gb: a row of data.max_length ({longest} tokens) takes about {expected_gb:.1f} GB, "
+        f"more than {budget_gb:g}; helps: {', '.join(cures)}"
+    ]
 
 
 def _flatten(value: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from luthier.recipe.section import Fraction, PositiveInt, Section
 
 
 def sections_in(annotation: Any) -> list[type[BaseModel]]:
@@ -23,16 +25,6 @@ def name_of(section: type[BaseModel]) -> str | None:
     field = section.model_fields.get("name")
     names = get_args(field.annotation) if field else ()
     return str(names[0]) if names else None
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
-
-
-class Section(BaseModel):
-    """A section of the recipe: frozen, and strict about types, unknown keys, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class ModelSection(Section):
@@ -52,14 +44,23 @@ class ModelSection(Section):
     )
 
 
-SchemaName = Literal["alpaca", "sharegpt", "messages", "prompt_completion", "text"]
+SchemaName = Literal[
+    "alpaca",
+    "sharegpt",
+    "messages",
+    "prompt_completion",
+    "question_answering",
+    "token_classification",
+    "classification",
+    "text",
+]
 
 
 class Source(Section):
     """One file of rows."""
 
     path: str = Field(
-        description="A .json, .jsonl, .csv, .tsv, .parquet or .txt file (.gz too for text formats)."
+        description="A .json, .jsonl, .csv, .tsv, .parquet, .conll or .txt file (.gz too for text formats)."
     )
     schema_: SchemaName | None = Field(
         None, alias="schema", description="The rows' schema. Default: detected from the fields of the rows."
@@ -67,6 +68,10 @@ class Source(Section):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Own column names: the schema's field on the left, the file's column on the right.",
+    )
+    attributes: list[str] = Field(
+        default_factory=list,
+        description="Columns that are kept with each row for analysis and balance, e.g. topic or age.",
     )
     limit: PositiveInt | None = Field(None, description="Read only the first rows, this many.")
 
@@ -182,6 +187,11 @@ class TrainSection(Section):
     packing: bool = Field(
         True,
         description="Concatenate the rows of a micro-batch instead of padding them; no row sees another.",
+    )
+    memory_budget_gb: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="Memory that training may take; packed micro-batches are made short enough to fit. "
+        "Default: 80 % of the machine's.",
     )
     lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
         "cosine", description="Course of the learning rate after the warm-up."

@@ -1,0 +1,1 @@
+"""The sections of `data:` in a recipe, a file per capability."""
