@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from luthier.data.example import Example
-from luthier.data.sample import Message, Sample
+from luthier.data.sample import Answer, Message, Sample
 from luthier.data.store import StoredExamples, write_examples
 
 CALL = {"name": "get_time", "arguments": {"zone": "UTC", "list": [1, None]}}
@@ -48,6 +48,19 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
     stored = StoredExamples(tmp_path / "a.parquet")
     assert _same(stored, [row]) and list(stored.samples()) == [SAMPLE]
     assert stored[0].input_ids.dtype == stored[0].labels.dtype == np.int32
+
+
+def test_rows_of_every_kind_come_back(tmp_path: Path) -> None:
+    ids = np.arange(4, dtype=np.int32)
+    samples = [
+        Sample("a", 1, text="a", text_pair="b", labels=("x", "y"), weight=0.25, task="t"),
+        Sample("a", 2, text="a", labels=(), attributes={"topic": "性别"}),
+        Sample("a", 3, tokens=("a", "b"), tags=("O", "B-x")),
+        Sample("a", 4, question="q", context="a b", answers=(Answer("b", 2), Answer("a", 0))),
+    ]
+    write_examples(tmp_path / "a.parquet", [(s, [Example(ids, ids, "a", s.row)]) for s in samples])
+    stored = StoredExamples(tmp_path / "a.parquet")
+    assert list(stored.samples()) == samples
 
 
 def test_a_sample_of_several_blocks_comes_back_once(

@@ -10,11 +10,19 @@ from luthier.core.errors import DataError
 from luthier.data.example import IGNORED, Example, Rejection
 from luthier.data.pieces import PieceTokenizer
 from luthier.data.render import ConversationError
-from luthier.data.sample import Sample
+from luthier.data.sample import Kind, Sample
 from luthier.data.special_text import SpecialText
 from luthier.data.template import ChatTemplate, EncodedChat, LossOn
 
 TooLong = Literal["truncate", "drop", "error"]
+
+_KINDS: dict[Kind, str] = {
+    "conversation": "a conversation",
+    "text": "raw text",
+    "classification": "a text with its label",
+    "token_classification": "words with tags",
+    "question_answering": "a question with spans of a context",
+}
 
 
 class Encoder(Protocol):
@@ -55,7 +63,7 @@ class ChatEncoder:
             DataError: The row is too long and the recipe says ``too_long: error``.
         """
         if not sample.messages:
-            detail = "objective sft needs conversations, this row is raw text"
+            detail = f"objective sft needs conversations, this row is {_KINDS[sample.kind]}"
             return _reject(sample, "not_a_conversation", detail)
         try:
             chat = self._template.encode(sample.messages, sample.tools, self._loss_on)
@@ -141,8 +149,10 @@ class TextEncoder:
 
     def __call__(self, sample: Sample) -> list[Example] | Rejection:
         """Encode one document."""
-        if sample.text is None:
-            detail = "objective pretraining needs raw text, this row is a conversation"
+        if sample.kind != "text" or sample.text is None:
+            detail = f"objective pretraining needs raw text, this row is {_KINDS[sample.kind]}"
+            if sample.kind == "classification":
+                detail += "; to train on its text alone, name the source's `schema: text`"
             return _reject(sample, "not_text", detail)
         ids = self._pieces.plain_ids(sample.text, add_special_tokens=True)
         if not ids or ids[-1] != self._end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -13,8 +13,16 @@ from luthier.core import hashing
 from luthier.core.errors import DataError
 from luthier.core.hashing import hash_file
 from luthier.data.example import Rejection
+from luthier.data.row_fields import RowError, name_of
 from luthier.data.sample import Sample
-from luthier.data.schemas import FIELDS, RowError, convert, detect_schema, refuse_preferences, schema_of
+from luthier.data.schemas import (
+    FIELDS,
+    FIELDS_OF_EVERY_SCHEMA,
+    convert,
+    detect_schema,
+    refuse_preferences,
+    schema_of,
+)
 from luthier.data.sources import Row, read_rows
 from luthier.recipe.schema import Source
 
@@ -90,31 +98,48 @@ def _convert_all(
     for number, raw in rows:
         row = _renamed(raw, source.columns)
         try:
-            yield convert(row, schema, source=source.path, number=number, group=_group(raw, group_by))
+            if schema == "text" and schema_of(row) == "classification":
+                _refuse_mixture(source, schema, row, number)  # its label would be lost without a word
+            group, attributes = _group(raw, group_by), _attributes(raw, source.attributes)
+            yield convert(row, schema, source=source.path, number=number, group=group, attributes=attributes)
         except RowError as error:
-            other = schema_of(row)
-            if error.reason == "missing_field" and source.schema_ is None and other not in (None, schema):
-                raise DataError(
-                    f"mixes schemas: {schema} (first rows), {other} (row {number})",
-                    where=source.path,
-                    cure="split the file, one schema each",
-                ) from error
+            if error.reason == "missing_field":
+                _refuse_mixture(source, schema, row, number)
             yield Rejection(source.path, number, error.reason, error.detail, raw=raw)
+
+
+def _refuse_mixture(source: Source, schema: str, row: Any, number: int) -> None:
+    """Refuse a row of another schema than the first rows have, unless the recipe names the schema."""
+    other = schema_of(row)
+    if source.schema_ is None and other not in (None, schema):
+        raise DataError(
+            f"mixes schemas: {schema} (first rows), {other} (row {number})",
+            where=source.path,
+            cure="split the file, one schema each",
+        )
 
 
 def _check_columns(source: Source, first: Sequence[Row]) -> None:
     """Refuse a renaming that nothing would read."""
-    known = sorted(set(chain.from_iterable([*needed, *more] for needed, more in FIELDS.values())))
-    present = [key for _, row in first if isinstance(row, Mapping) for key in row]
+    of_schemas = chain.from_iterable([*needed, *more] for needed, more in FIELDS.values())
+    known = sorted({*of_schemas, *FIELDS_OF_EVERY_SCHEMA})
+    present = dict.fromkeys(key for _, row in first if isinstance(row, Mapping) for key in row)
     for name, column in source.columns.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             cure = f"did you mean `{near[0]}`?" if near else f"known fields: {', '.join(known)}"
             raise DataError(f"columns: no schema has a field {name!r}", where=source.path, cure=cure)
         if column not in present:
-            columns = ", ".join(dict.fromkeys(map(str, present)))
-            problem = f"columns: the file has no column {column!r}"
-            raise DataError(problem, where=source.path, cure=f"its columns are {columns}")
+            raise _no_column("columns", column, present, source)
+    for column in source.attributes:
+        if column not in present:
+            raise _no_column("attributes", column, present, source)
+
+
+def _no_column(key: str, column: str, present: Iterable[Any], source: Source) -> DataError:
+    columns = ", ".join(map(str, present))
+    problem = f"{key}: the file has no column {column!r}"
+    return DataError(problem, where=source.path, cure=f"its columns are {columns}")
 
 
 def _renamed(row: Any, columns: Mapping[str, str]) -> Any:
@@ -133,3 +158,10 @@ def _group(row: Any, field_name: str | None) -> str | None:
     if row.get(field_name) is None:
         raise RowError("no_group", f"field {field_name}, which data.eval.group_by names, is missing")
     return str(row[field_name])
+
+
+def _attributes(row: Any, names: Sequence[str]) -> dict[str, str]:
+    """Return the columns for analysis that the row has a value in."""
+    if not isinstance(row, Mapping):
+        return {}
+    return {name: name_of(row[name], name) for name in names if row.get(name) not in (None, "")}

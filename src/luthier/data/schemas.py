@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from luthier.core.errors import DataError
-from luthier.data.sample import ROLES, Message, Sample
+from luthier.data.labelled_rows import classification, question_answering, token_classification
+from luthier.data.row_fields import RowError, filled_text_of, from_json, list_of, name_of, text_of, type_name
+from luthier.data.sample import ROLES, Answer, Message, Sample
 from luthier.data.sources import SURPLUS
+
+__all__ = [
+    "FIELDS",
+    "FIELDS_OF_EVERY_SCHEMA",
+    "RowError",
+    "convert",
+    "detect_schema",
+    "refuse_preferences",
+    "schema_of",
+]
 
 FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "sharegpt": (("conversations",), ("system", "tools")),
     "messages": (("messages",), ("tools",)),
     "alpaca": (("instruction", "output"), ("input", "system", "history")),
     "prompt_completion": (("prompt", "completion"), ("tools",)),
+    "question_answering": (("question", "context", "answers"), ()),
+    "token_classification": (("tokens", "tags"), ()),
+    "classification": (("text", "label"), ("text_pair",)),
     "text": (("text",), ()),
 }
 """The fields that make a schema and those that it may have besides, in the order schemas are looked for."""
+
+FIELDS_OF_EVERY_SCHEMA = ("weight", "task")
+
+_WITHOUT_ANSWERS = ("question_answering", "token_classification", "classification")
+"""Schemas whose label is the target, not a verdict on an answer."""
 
 _SHAREGPT_ROLES = {
     "human": "user",
@@ -31,15 +52,6 @@ _SHAREGPT_ROLES = {
     "observation": "tool",
     "tool": "tool",
 }
-
-
-class RowError(Exception):
-    """One row does not fit its schema; `reason` is counted, the text is for a person."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def schema_of(row: Any) -> str | None:
@@ -85,7 +97,8 @@ def refuse_preferences(rows: Sequence[tuple[int, Any]], where: str) -> None:
             continue
         pair = {"chosen", "rejected"} <= row.keys()
         verdict = next((k for k in ("label", "kto_tag") if isinstance(row.get(k), bool)), None)
-        if pair or (verdict and schema_of(row)):
+        is_verdict = verdict == "kto_tag" or schema_of(row) not in _WITHOUT_ANSWERS
+        if pair or (verdict and schema_of(row) and is_verdict):
             what = "chosen and rejected answers" if pair else f"answers with a verdict ({verdict})"
             raise DataError(
                 f"row {number} has {what}: sft would learn good and bad answers alike",
@@ -94,60 +107,95 @@ def refuse_preferences(rows: Sequence[tuple[int, Any]], where: str) -> None:
             )
 
 
-def convert(row: Any, schema: str, *, source: str, number: int, group: str | None = None) -> Sample:
+def convert(
+    row: Any,
+    schema: str,
+    *,
+    source: str,
+    number: int,
+    group: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> Sample:
     """Return the sample that a row holds.
+
+    Args:
+        row: As it was read, its columns renamed.
+        schema: One of `FIELDS`.
+        source: Path of the file, as the recipe names it.
+        number: Of the row in the file, from 1.
+        group: Rows with the same group stay on one side of a split.
+        attributes: Columns for analysis.
 
     Raises:
         RowError: A field is missing or of the wrong type, or the conversation is none.
     """
     if not isinstance(row, Mapping):
-        raise RowError("not_an_object", f"the row is {_name(row)}, an object was expected")
+        raise RowError("not_an_object", f"the row is {type_name(row)}, an object was expected")
     if SURPLUS in row:
         raise RowError("surplus_fields", f"the row has {len(row[SURPLUS])} fields more than the header")
     if missing := [name for name in FIELDS[schema][0] if name not in row]:
         raise RowError("missing_field", f"field {missing[0]} of schema {schema} is missing")
-    fields = _CONVERTERS[schema](row)
-    _check_storable(fields, group)
+    fields = {**_CONVERTERS[schema](row), "weight": _weight(row), "task": _task(row)}
+    _check_storable([fields, group, attributes])
     if "messages" in fields:
         _check_conversation(fields["messages"])
-    elif not fields["text"].strip():
-        raise RowError("empty", "the text is empty")
-    return Sample(source=source, row=number, group=group, **fields)
+    return Sample(source=source, row=number, group=group, attributes=attributes or {}, **fields)
+
+
+def _weight(row: Mapping[str, Any]) -> float:
+    """Return the share of the row in the loss; tables hold it as text, an empty field is 1."""
+    value = row.get("weight")
+    if value is None or value == "":
+        return 1.0
+    try:
+        weight = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0.0 < weight < math.inf:
+        raise RowError("bad_weight", f"weight is {str(value)[:40]!r}, a positive number was expected")
+    return weight
+
+
+def _task(row: Mapping[str, Any]) -> str | None:
+    value = row.get("task")
+    return None if value is None or value == "" else name_of(value, "task")
 
 
 def _alpaca(row: Mapping[str, Any]) -> dict[str, Any]:
     turns = []
-    if system := _text(row, "system", optional=True):
+    if system := text_of(row, "system", optional=True):
         turns.append(Message("system", system))
     history = row.get("history")
-    for index, pair in enumerate([] if history in (None, "") else _list(row, "history")):
+    for index, pair in enumerate([] if history in (None, "") else list_of(row, "history")):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)):
-            raise RowError("wrong_type", f"history[{index}] is {_name(pair)}, a pair of strings was expected")
+            raise RowError(
+                "wrong_type", f"history[{index}] is {type_name(pair)}, a pair of strings was expected"
+            )
         turns += [Message("user", pair[0]), Message("assistant", pair[1])]
-    instruction, extra = _text(row, "instruction"), _text(row, "input", optional=True)
+    instruction, extra = text_of(row, "instruction"), text_of(row, "input", optional=True)
     turns.append(Message("user", f"{instruction}\n{extra}" if extra else instruction))
-    turns.append(Message("assistant", _text(row, "output")))
+    turns.append(Message("assistant", text_of(row, "output")))
     return {"messages": tuple(turns)}
 
 
 def _sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
     turns = []
-    if system := _text(row, "system", optional=True):
+    if system := text_of(row, "system", optional=True):
         turns.append(Message("system", system))
-    for index, entry in enumerate(_list(row, "conversations")):
+    for index, entry in enumerate(list_of(row, "conversations")):
         place = f"conversations[{index}]"
-        role = _SHAREGPT_ROLES.get(_text(entry, "from", place=place))
+        role = _SHAREGPT_ROLES.get(text_of(entry, "from", place=place))
         if role is None:
             known = ", ".join(_SHAREGPT_ROLES)
             raise RowError("unknown_role", f"{place}.from is {entry['from']!r}; known: {known}")
-        value = _text(entry, "value", place=place)
+        value = text_of(entry, "value", place=place)
         turns.append(_function_call(value, place) if role == "function_call" else Message(role, value))  # type: ignore[arg-type]
     return {"messages": tuple(turns), "tools": _tools(row)}
 
 
 def _function_call(value: str, place: str) -> Message:
     """Return the assistant turn of a ShareGPT function_call, whose value is JSON: one call or a list."""
-    calls = _from_json(value, "bad_tool_call", f"{place}.value is")
+    calls = from_json(value, "bad_tool_call", f"{place}.value is")
     listed = calls if isinstance(calls, list) else [calls]
     return Message("assistant", "", tool_calls=tuple(_call(call, place) for call in listed))
 
@@ -155,32 +203,34 @@ def _function_call(value: str, place: str) -> Message:
 def _call(call: Any, place: str) -> dict[str, Any]:
     call = call.get("function", call) if isinstance(call, Mapping) else call
     if not isinstance(call, Mapping) or not isinstance(call.get("name"), str):
-        raise RowError("bad_tool_call", f"{place} holds {_name(call)}, an object with a name was expected")
+        raise RowError(
+            "bad_tool_call", f"{place} holds {type_name(call)}, an object with a name was expected"
+        )
     arguments = call.get("arguments", call.get("parameters"))
     if isinstance(arguments, str):
-        arguments = _from_json(arguments, "bad_tool_call", f"{place}: the arguments are")
+        arguments = from_json(arguments, "bad_tool_call", f"{place}: the arguments are")
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, Mapping):
-        raise RowError("bad_tool_call", f"{place}: the arguments are {_name(arguments)}, not an object")
+        raise RowError("bad_tool_call", f"{place}: the arguments are {type_name(arguments)}, not an object")
     return {"name": call["name"], "arguments": arguments}
 
 
 def _messages(row: Mapping[str, Any]) -> dict[str, Any]:
-    entries = _list(row, "messages")
+    entries = list_of(row, "messages")
     turns = tuple(_message(entry, f"messages[{index}]") for index, entry in enumerate(entries))
     return {"messages": turns, "tools": _tools(row)}
 
 
 def _message(entry: Mapping[str, Any], place: str) -> Message:
-    role = _text(entry, "role", place=place)
+    role = text_of(entry, "role", place=place)
     role = "system" if role == "developer" else role
     if role not in ROLES:
         raise RowError("unknown_role", f"{place}.role is {role!r}; known: {', '.join(ROLES)}")
     weight = 1 if entry.get("weight") is None else entry["weight"]
     if weight not in (0, 1):
         raise RowError("wrong_type", f"{place}.weight is {weight!r}, 0 or 1 was expected")
-    called = _list(entry, "tool_calls", place=place) if entry.get("tool_calls") is not None else []
+    called = list_of(entry, "tool_calls", place=place) if entry.get("tool_calls") is not None else []
     calls = tuple(_call(call, f"{place}.tool_calls") for call in called)
     if calls and role != "assistant":
         raise RowError("wrong_type", f"{place} is a {role} turn with tool_calls: only the assistant calls")
@@ -190,7 +240,7 @@ def _message(entry: Mapping[str, Any], place: str) -> Message:
     if content is None and calls:
         content = ""
     if not isinstance(content, str):
-        raise RowError("wrong_type", f"{place}.content is {_name(content)}, a string was expected")
+        raise RowError("wrong_type", f"{place}.content is {type_name(content)}, a string was expected")
     return Message(role, content, tool_calls=calls, weight=int(weight))  # type: ignore[arg-type]
 
 
@@ -208,12 +258,15 @@ def _prompt_completion(row: Mapping[str, Any]) -> dict[str, Any]:
         unweighted = [replace(message, weight=0) for message in context]
         return {"messages": (*unweighted, *answer), "tools": _tools(row)}
     return {
-        "messages": (Message("user", _text(row, "prompt")), Message("assistant", _text(row, "completion")))
+        "messages": (
+            Message("user", text_of(row, "prompt")),
+            Message("assistant", text_of(row, "completion")),
+        )
     }
 
 
 def _raw_text(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"text": _text(row, "text")}
+    return {"text": filled_text_of(row, "text")}
 
 
 _CONVERTERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -221,6 +274,9 @@ _CONVERTERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "sharegpt": _sharegpt,
     "messages": _messages,
     "prompt_completion": _prompt_completion,
+    "question_answering": question_answering,
+    "token_classification": token_classification,
+    "classification": classification,
     "text": _raw_text,
 }
 
@@ -229,20 +285,12 @@ def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the tools of a row, given as a list or as JSON text."""
     tools = row.get("tools")
     if isinstance(tools, str):
-        tools = _from_json(tools, "bad_tools", "tools is") if tools.strip() else None
+        tools = from_json(tools, "bad_tools", "tools is") if tools.strip() else None
     if tools is None:
         return ()
     if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
-        raise RowError("bad_tools", f"tools is {_name(tools)}, a list of objects was expected")
+        raise RowError("bad_tools", f"tools is {type_name(tools)}, a list of objects was expected")
     return tuple(tools)
-
-
-def _from_json(text: str, reason: str, subject: str) -> Any:
-    """Return the value of JSON text in a field."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
-        raise RowError(reason, f"{subject} not JSON: {error}") from error
 
 
 def _check_conversation(turns: Sequence[Message]) -> None:
@@ -261,41 +309,19 @@ def _check_conversation(turns: Sequence[Message]) -> None:
             raise RowError("empty_answer", f"turn {index + 1} is an assistant turn that says nothing")
 
 
-def _check_storable(fields: Mapping[str, Any], group: str | None) -> None:
+def _check_storable(parts: list[Any]) -> None:
     """Refuse half a surrogate pair (a cut-off escape in JSON) and values of Parquet that JSON has no form for."""
-    parts = [group, fields.get("text"), list(fields.get("tools", ()))]
-    for message in fields.get("messages", ()):
-        parts += [message.content, list(message.tool_calls)]
     try:
-        json.dumps(parts, ensure_ascii=False).encode()
+        json.dumps(parts, ensure_ascii=False, default=_turn_or_answer).encode()
     except UnicodeEncodeError as error:
         raise RowError("broken_unicode", "the text holds half of a surrogate pair") from error
     except TypeError as error:
         raise RowError("wrong_type", f"a tool or its call holds what JSON cannot: {error}") from error
 
 
-def _text(row: Mapping[str, Any], key: str, *, optional: bool = False, place: str = "") -> str:
-    label = f"{place}.{key}" if place else key
-    if not isinstance(row, Mapping):
-        raise RowError("wrong_type", f"{place} is {_name(row)}, an object was expected")
-    value = row.get(key)
-    if value is None and optional:
-        return ""
-    if value is None:
-        raise RowError("missing_field", f"{label} is missing")
-    if not isinstance(value, str):
-        raise RowError("wrong_type", f"{label} is {_name(value)}, a string was expected")
-    return value
-
-
-def _list(row: Mapping[str, Any], key: str, *, place: str = "") -> list[Any]:
-    value = row.get(key)
-    if not isinstance(value, list):
-        label = f"{place}.{key}" if place else key
-        raise RowError("wrong_type", f"{label} is {_name(value)}, a list was expected")
-    return value
-
-
-def _name(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", int: "a number"}
-    return "absent" if value is None else names.get(type(value), f"a {type(value).__name__}")
+def _turn_or_answer(value: Any) -> Any:
+    if isinstance(value, Message):
+        return [value.content, list(value.tool_calls)]
+    if isinstance(value, Answer):
+        return value.text
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

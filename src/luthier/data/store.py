@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.parquet
 
 from luthier.data.example import Example
-from luthier.data.sample import Message, Sample
+from luthier.data.sample import Answer, Message, Sample
 
 _TOKENS = ("input_ids", "labels")
 _FACTS = ("source", "row", "num_truncated", "lost_end", "num_escaped")
@@ -110,4 +110,7 @@ def _flat(column: Any) -> tuple[Any, Any]:
 def sample_of(fields: dict[str, Any]) -> Sample:
     """Return the sample that ``asdict`` took apart."""
     turns = tuple(Message(**{**m, "tool_calls": tuple(m["tool_calls"])}) for m in fields["messages"])
-    return Sample(**{**fields, "messages": turns, "tools": tuple(fields["tools"])})
+    lists = {name: tuple(fields.get(name, ())) for name in ("tools", "tokens", "tags")}
+    labels = None if fields.get("labels") is None else tuple(fields["labels"])
+    answers = tuple(Answer(**answer) for answer in fields.get("answers", ()))
+    return Sample(**{**fields, **lists, "messages": turns, "labels": labels, "answers": answers})

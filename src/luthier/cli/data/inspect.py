@@ -59,8 +59,10 @@ def inspect(
     encode = ChatEncoder(template, loss_on=loss_on, max_length=max_length, too_long="truncate")
     source = Source.model_validate({"path": file.name, "schema": schema})
     opened = open_source(source, file.resolve().parent)
-    if opened.schema == "text":
-        raise DataError("holds raw text: there are no turns to inspect", where=str(file))
+    if opened.schema not in ("alpaca", "sharegpt", "messages", "prompt_completion"):
+        raise DataError(
+            f"holds rows of schema {opened.schema}: there are no turns to inspect", where=str(file)
+        )
     shown: list[tuple[Sample, Example]] = []
     counts = Counter[str]()
     rejected: list[Rejection] = []
