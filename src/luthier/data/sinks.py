@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,27 +15,30 @@ import pyarrow
 import pyarrow.parquet
 
 from luthier.core.errors import DataError
+from luthier.data.parquet_values import table_of
+from luthier.data.row_json import dumps
 
 Write = Callable[[Any], None]
-"""Takes one row."""
+"""Takes one row; where `takes_json`, also its JSON as bytes."""
 
 _PARQUET_ROWS = 2000
 
 
 @contextmanager
-def writing(path: Path, *, is_optional: bool = False) -> Iterator[Write]:
+def writing(
+    path: Path, *, is_optional: bool = False, schema: pyarrow.Schema | None = None
+) -> Iterator[Write]:
     """Yield a function that writes one row.
 
     Args:
         path: Its suffix says the kind of file.
         is_optional: No file appears where no row was written.
+        schema: Of a Parquet file; told from its first rows by default. Other kinds do not read it.
 
     Raises:
         DataError: The kind is not known, or a row cannot be stored in it.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    is_packed = suffixes[-1:] == [".gz"]
-    kind = next(iter((suffixes[:-1] if is_packed else suffixes)[-1:]), "")
+    kind, is_packed = _kind_of(path)
     if kind not in _WRITERS or (is_packed and kind == ".parquet"):
         known = f"{', '.join(_WRITERS)}, and .gz of all but Parquet"
         raise DataError(f"files of kind {kind!r} are not written", where=str(path), cure=f"known: {known}")
@@ -50,7 +52,8 @@ def writing(path: Path, *, is_optional: bool = False) -> Iterator[Write]:
                 open_files.enter_context(gzip.GzipFile(path.name, "wb", fileobj=plain)) if is_packed else None
             )
             binary = cast(IO[bytes], packed or plain)
-            write = open_files.enter_context(_WRITERS[kind](binary, path))
+            open_writer = _parquet(schema) if kind == ".parquet" else _WRITERS[kind]
+            write = open_files.enter_context(open_writer(binary, path))
 
             def counted(row: Any) -> None:
                 nonlocal num_rows
@@ -64,6 +67,18 @@ def writing(path: Path, *, is_optional: bool = False) -> Iterator[Write]:
             path.unlink(missing_ok=True)  # what an earlier run left there would be taken for this one's
     finally:
         partial.unlink(missing_ok=True)
+
+
+def takes_json(path: Path) -> bool:
+    """Tell whether the function that writes to a file takes rows as JSON, too."""
+    return _kind_of(path)[0] in (".jsonl", ".json")
+
+
+def _kind_of(path: Path) -> tuple[str, bool]:
+    """Return the kind of a file, and whether it is compressed."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    is_packed = suffixes[-1:] == [".gz"]
+    return next(iter((suffixes[:-1] if is_packed else suffixes)[-1:]), ""), is_packed
 
 
 @contextmanager
@@ -119,34 +134,43 @@ def _table(delimiter: str) -> Callable[[IO[bytes], Path], Any]:
     return table
 
 
-@contextmanager
-def _parquet(file: IO[bytes], path: Path) -> Iterator[Write]:
-    waiting: list[Any] = []
-    writer: Any = None
+def _parquet(schema: pyarrow.Schema | None) -> Callable[[IO[bytes], Path], Any]:
+    @contextmanager
+    def parquet(file: IO[bytes], path: Path) -> Iterator[Write]:
+        waiting: list[Any] = []
+        writer: Any = None
 
-    def flush() -> None:
-        nonlocal writer
+        def flush() -> None:
+            nonlocal writer
+            try:
+                known = writer.schema if writer else (schema or _schema_of(waiting))
+                table = table_of(waiting, known)
+                writer = writer or pyarrow.parquet.ParquetWriter(file, known)
+                writer.write_table(table)
+            except (pyarrow.ArrowException, ValueError, TypeError, OverflowError, ArithmeticError) as error:
+                problem = f"the rows do not fit one Parquet schema: {error}"
+                raise DataError(problem, where=str(path), cure="write a .jsonl file") from error
+            waiting.clear()
+
+        def write(row: Any) -> None:
+            waiting.append(row)
+            if len(waiting) == _PARQUET_ROWS:
+                flush()
+
         try:
-            table = pyarrow.Table.from_pylist(waiting, schema=writer.schema if writer else None)
-            writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema)
-            writer.write_table(table)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError) as error:
-            problem = f"the rows do not fit one Parquet schema: {error}"
-            raise DataError(problem, where=str(path), cure="write a .jsonl file") from error
-        waiting.clear()
+            yield write
+            if waiting or writer is None:
+                flush()
+        finally:
+            if writer:
+                writer.close()
 
-    def write(row: Any) -> None:
-        waiting.append(row)
-        if len(waiting) == _PARQUET_ROWS:
-            flush()
+    return parquet
 
-    try:
-        yield write
-        if waiting or writer is None:
-            flush()
-    finally:
-        if writer:
-            writer.close()
+
+def _schema_of(rows: list[Any]) -> pyarrow.Schema:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pyarrow.schema([(name, pyarrow.infer_type([row.get(name) for row in rows])) for name in names])
 
 
 @contextmanager
@@ -169,10 +193,7 @@ def _documents(file: IO[bytes], path: Path) -> Iterator[Write]:
 
 
 def _json(row: Any) -> bytes:
-    try:
-        return json.dumps(row, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: only an escape can store it
-        return json.dumps(row, default=str).encode()
+    return row if isinstance(row, bytes) else dumps(row)
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], Path], Any]] = {
@@ -180,6 +201,6 @@ _WRITERS: dict[str, Callable[[IO[bytes], Path], Any]] = {
     ".json": _json_list,
     ".csv": _table(","),
     ".tsv": _table("\t"),
-    ".parquet": _parquet,
+    ".parquet": _parquet(None),
     ".txt": _documents,
 }

@@ -1,4 +1,4 @@
-"""Read rows from JSON, JSONL, CSV, TSV, Parquet and text files; what cannot be read names file, line and cure."""
+"""Read rows from JSON, JSONL, CSV, TSV, Parquet, CoNLL and text files; what cannot be names file, line, cure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 from luthier.core.errors import DataError
+from luthier.data.conll import sentences_of
+from luthier.data.row_json import loads, loads_texts
+from luthier.data.squad import is_squad, questions_of
 
 Row = tuple[int, Any]
 """Row number from 1 (in JSONL the line number), and the row: a dict, or whatever else stood there."""
+
+Entry = tuple[int, Any, bytes | None]
+"""A row, and the JSON on one line that it was read from, where it was."""
+
+_T = TypeVar("_T")
 
 SURPLUS = "(surplus fields)"
 """Key of the fields that a table's row has beyond its header."""
@@ -25,11 +33,28 @@ csv.field_size_limit(1 << 30)
 def read_rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a file, in order; JSONL, tables and Parquet are read as they are consumed.
 
-    A ``.txt`` file holds one document per block of lines; blank lines divide them.
+    A ``.txt`` file holds one document per block of lines, a ``.conll`` file one sentence; blank lines
+    divide them. A JSON file in SQuAD's form has a row per question.
 
     Raises:
         DataError: The file is missing, empty, of no known kind, not UTF-8, or broken at a line.
     """
+    return _not_empty(path, _READERS[_kind_of(path)](path))
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Yield the rows of a file as `read_rows` does, those of JSONL with the JSON that they were read from.
+
+    Integers beyond 64 bits may lose digits in the row of an entry; its JSON has them all.
+    """
+    kind = _kind_of(path)
+    if kind == ".jsonl":
+        return _not_empty(path, _jsonl_entries(path))
+    return _not_empty(path, ((number, row, None) for number, row in _READERS[kind](path)))
+
+
+def _kind_of(path: Path) -> str:
+    """Return the kind of a file that can be read."""
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "there is no such file"
         raise DataError(kind, where=str(path), cure="name a file; paths start at the recipe's folder")
@@ -42,8 +67,12 @@ def read_rows(path: Path) -> Iterator[Row]:
         known = f"{', '.join(_READERS)}, and .gz of all but Parquet"
         name = "".join(suffixes[-2:]) if is_packed else kind
         raise DataError(f"files of kind {name!r} are not read", where=str(path), cure=f"known: {known}")
+    return kind
+
+
+def _not_empty(path: Path, rows: Iterator[_T]) -> Iterator[_T]:
     is_empty = True
-    for row in _READERS[kind](path):
+    for row in rows:
         is_empty = False
         yield row
     if is_empty:
@@ -51,17 +80,26 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Yield lines decoded as UTF-8 (a byte-order mark is dropped); the first byte that is not is named."""
+    """Yield lines decoded as UTF-8; the first byte that is not is named."""
+    for number, line in enumerate(_byte_lines(path), start=1):
+        yield _decoded(path, number, line)
+
+
+def _byte_lines(path: Path) -> Iterator[bytes]:
+    """Yield lines; a byte-order mark is dropped."""
     try:
         with _open_binary(path) as file:
             for number, line in enumerate(file, start=1):
-                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                try:
-                    yield text.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise _not_utf8(path, number, line, error) from error
+                yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"the compressed file is damaged: {error}", where=str(path)) from error
+
+
+def _decoded(path: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, number, line, error) from error
 
 
 def _not_utf8(path: Path, number: int, line: bytes, error: UnicodeDecodeError) -> DataError:
@@ -97,16 +135,25 @@ def _read_json(path: Path) -> Iterator[Row]:
         what = "an object" if isinstance(value, dict) else f"a {type(value).__name__}"
         problem = f'holds {what}{keys}; a list of rows, or {{"data": [...]}}, was expected'
         raise DataError(problem, where=str(path))
-    yield from enumerate(value, start=1)
+    yield from enumerate(questions_of(value) if is_squad(value) else value, start=1)
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
+    for number, _, raw in _jsonl_entries(path):
+        yield number, loads(raw)  # type: ignore[arg-type]  # the JSON of JSONL is there
+
+
+def _jsonl_entries(path: Path) -> Iterator[Entry]:
+    for number, line in enumerate(_byte_lines(path), start=1):
+        raw = line.strip()
+        if not raw:
             continue
         try:
-            yield number, json.loads(line)
+            row = loads_texts(raw)
         except (RecursionError, ValueError) as error:
+            text = _decoded(path, number, line)
+            if not text.strip():  # white space that is none in JSON
+                continue
             what = (
                 f"{error.msg} at character {error.pos + 1}"
                 if isinstance(error, json.JSONDecodeError)
@@ -117,6 +164,7 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
                 where=str(path),
                 cure="one JSON object per line; mend or delete the line",
             ) from error
+        yield number, row, raw
 
 
 def _limit(error: RecursionError | ValueError) -> str:
@@ -171,6 +219,10 @@ def _read_text(path: Path) -> Iterator[Row]:
         yield number + 1, {"text": "\n".join(lines)}
 
 
+def _read_conll(path: Path) -> Iterator[Row]:
+    yield from enumerate(sentences_of(_lines(path)), start=1)
+
+
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".json": _read_json,
     ".jsonl": _read_jsonl,
@@ -178,4 +230,5 @@ _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".tsv": _read_table("\t"),
     ".parquet": _read_parquet,
     ".txt": _read_text,
+    ".conll": _read_conll,
 }

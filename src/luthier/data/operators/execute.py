@@ -13,11 +13,18 @@ import pyarrow
 Operator = Callable[[pyarrow.RecordBatch], pyarrow.RecordBatch]
 """What is done to a batch of rows. It can be pickled, and depends on nothing but the batch and its own options."""
 
+Step = Callable[[Iterable[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]
+"""What must see all rows. It keeps every row, in order, and holds a bounded number of them in memory."""
+
 _WAITING_PER_PROCESS = 2
 
 
 def apply(
-    batches: Iterable[pyarrow.RecordBatch], operators: Sequence[Operator], *, num_processes: int = 1
+    batches: Iterable[pyarrow.RecordBatch],
+    operators: Sequence[Operator],
+    *,
+    num_processes: int = 1,
+    ray_address: str | None = None,
 ) -> Iterator[pyarrow.RecordBatch]:
     """Yield each batch as the operators leave it, in the order that the batches came in.
 
@@ -25,10 +32,16 @@ def apply(
         batches: Rows.
         operators: Applied one after the other.
         num_processes: Processes to spread the batches over; the result does not depend on it.
+        ray_address: Spread them over this Ray cluster instead; see `ray_execute.apply_on_ray`.
     """
-    if num_processes == 1:
+    if ray_address is not None:
+        from luthier.data.operators.ray_execute import apply_on_ray
+
+        yield from apply_on_ray(batches, operators, address=ray_address)
+        return
+    if num_processes == 1 or not operators:
         for batch in batches:
-            yield _apply_all(operators, batch)
+            yield apply_all(operators, batch)
         return
     # A new interpreter, not a fork: threads of torch and Arrow do not survive one.
     context = multiprocessing.get_context("spawn")
@@ -36,7 +49,7 @@ def apply(
     with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
         try:
             for batch in batches:
-                waiting.append(pool.submit(_apply_all, operators, batch))
+                waiting.append(pool.submit(apply_all, operators, batch))
                 if len(waiting) > num_processes * _WAITING_PER_PROCESS:
                     yield waiting.popleft().result()
             while waiting:
@@ -46,5 +59,6 @@ def apply(
                 future.cancel()
 
 
-def _apply_all(operators: Sequence[Operator], batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+def apply_all(operators: Sequence[Operator], batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """Apply operators one after the other."""
     return reduce(lambda rows, operator: operator(rows), operators, batch)

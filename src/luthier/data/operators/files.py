@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
+import pyarrow.parquet
+from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
-from luthier.data.operators.batch import batches_of_rows, rows_of, text_paths
+from luthier.data.operators.batch import is_changed, json_of, rows_of
+from luthier.data.operators.fields import text_paths
+from luthier.data.operators.intake import batches_of_entries
+from luthier.data.row_json import Json, dumps
 from luthier.data.schemas import schema_of
-from luthier.data.sinks import writing
-from luthier.data.sources import Row, read_rows
+from luthier.data.sinks import takes_json, writing
+from luthier.data.sources import Row, read_entries
 
 TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "alpaca": ("instruction", "input", "output", "system", "history.**"),
     "sharegpt": ("system", "conversations.*.value"),
     "messages": ("messages.*.content", "messages.*.content.*.text"),
     "prompt_completion": ("prompt", "prompt.*.content", "completion", "completion.*.content"),
+    "question_answering": ("question", "context", "answers.*.text", "answers.text.*"),
+    "token_classification": ("tokens.*",),
+    "classification": ("text", "text_pair"),
     "text": ("text",),
 }
 """Which strings of a row are texts, by schema."""
@@ -48,6 +56,26 @@ class Tally:
     left_out: Counter[str] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
 
+    def add(
+        self, batch: pyarrow.RecordBatch, is_kept: NDArray[np.bool_], changed: pyarrow.RecordBatch
+    ) -> None:
+        """Count a batch.
+
+        Args:
+            batch: Its rows.
+            is_kept: Of each row.
+            changed: Those of its rows that are kept and changed.
+        """
+        self.rows += batch.num_rows
+        self.kept += int(is_kept.sum())
+        self.changed += changed.num_rows
+        for counter, names in (
+            (self.left_out, batch["reason"].drop_null()),
+            (self.changes, changed["changes"].flatten().field("operator")),
+        ):
+            for entry in names.value_counts().to_pylist():
+                counter[entry["values"]] += entry["counts"]
+
     def as_json(self) -> dict[str, Any]:
         """Return the counts for ``--json``."""
         return {
@@ -70,11 +98,13 @@ def open_batches(path: Path, fields: Sequence[str] = ()) -> Iterator[pyarrow.Rec
         DataError: The file cannot be read, a named field is nowhere in its first rows, or no field is
             named and the rows have no known schema.
     """
-    rows = read_rows(path)
-    first = list(islice(rows, _DETECTED_ROWS))
+    entries = read_entries(path)
+    beginning = list(islice(entries, _DETECTED_ROWS))
+    first = [(number, row) for number, row, _ in beginning]
     chosen = tuple(fields) or _fields_of(first, path)
     _check_fields(chosen if fields else (), first, path)
-    return batches_of_rows(chain(first, rows), chosen, source=str(path))
+    source = str(path)
+    return batches_of_entries(((source, *entry) for entry in chain(beginning, entries)), chosen)
 
 
 def write_batches(
@@ -100,30 +130,53 @@ def write_batches(
         DataError: Rows of this kind cannot be written there.
     """
     tally = Tally()
+    batches = iter(batches)
+    first = list(islice(batches, 1))
     with (
-        writing(output) as kept,
+        writing(output, schema=_source_schema(first, output)) as kept,
         writing(_beside(output, "rejected"), is_optional=True) as rejected,
         writing(_beside(output, "changes"), is_optional=True) as changes,
     ):
-        for batch in batches:
-            facts = (
-                batch[name].to_pylist() for name in ("source", "row", "raw", "reason", "detail", "changes")
-            )
-            for row, source, number, raw, reason, detail, changed in zip(rows_of(batch), *facts, strict=True):
-                place = {"source": source, "row": number}
-                tally.rows += 1
-                if reason is not None:
-                    tally.left_out[reason] += 1
-                    rejected(place | {"reason": reason, "detail": detail, "raw": json.loads(raw)})
-                    continue
-                tally.kept += 1
-                tally.changed += bool(changed)
-                tally.changes.update(change["operator"] for change in changed)
+        rows_in_form = json_of if takes_json(output) else rows_of
+        for batch in chain(first, batches):
+            is_kept = batch["reason"].is_null().to_numpy(zero_copy_only=False)
+            for row in compress(rows_in_form(batch), is_kept):
                 kept(row)
-                if changed:
-                    changes(place | {"changes": changed})
+            for rejection in _rejections(batch.filter(pyarrow.array(~is_kept))):
+                rejected(rejection)
+            changed = batch.filter(pyarrow.array(is_kept & is_changed(batch)))
+            for note in _notes(changed):
+                changes(note)
+            tally.add(batch, is_kept, changed)
             on_progress(tally)
     return tally
+
+
+def _source_schema(batches: Sequence[pyarrow.RecordBatch], output: Path) -> pyarrow.Schema | None:
+    """Return the schema of a Parquet file that is written from another: its types stay."""
+    source = Path(batches[0]["source"][0].as_py() or "") if batches and batches[0].num_rows else Path()
+    is_known = {source.suffix.lower(), output.suffix.lower()} == {".parquet"} and source.is_file()
+    return pyarrow.parquet.read_schema(source) if is_known else None
+
+
+def _rejections(batch: pyarrow.RecordBatch) -> Iterator[bytes]:
+    """Yield the lines of the rejected file."""
+    if batch.num_rows:
+        columns = (batch[name].to_pylist() for name in ("source", "row", "reason", "detail", "raw"))
+        for source, row, reason, detail, raw in zip(*columns, strict=True):
+            facts = {"source": source, "row": row, "reason": reason, "detail": detail}
+            yield dumps({**facts, "raw": Json(raw)})
+
+
+def _notes(batch: pyarrow.RecordBatch) -> Iterator[bytes]:
+    """Yield the lines of the file of changes."""
+    if batch.num_rows:
+        notes = zip(*(part.to_pylist() for part in batch["changes"].flatten().flatten()), strict=True)
+        columns = (batch[name].to_pylist() for name in ("source", "row"))
+        lengths = batch["changes"].value_lengths().to_pylist()
+        for source, row, length in zip(*columns, lengths, strict=True):
+            changes = [{"operator": o, "path": p, "before": b} for o, p, b in islice(notes, length)]
+            yield dumps({"source": source, "row": row, "changes": changes})
 
 
 def _fields_of(first: Sequence[Row], path: Path) -> tuple[str, ...]:

@@ -1,0 +1,93 @@
+"""Where the texts of a row stand: field patterns to JSON pointers, and texts put back in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+_ANY = ("*", "**")
+
+Found = list[tuple[str, str]]
+"""JSON pointer (RFC 6901) and text of each string."""
+
+
+def text_paths(row: Any, fields: Sequence[str]) -> Found:
+    """Return JSON pointer and text of each string that the fields name; see `text_finder`."""
+    return text_finder(fields)(row)
+
+
+def text_finder(fields: Sequence[str]) -> Callable[[Any], Found]:
+    """Return a function that finds the texts of a row.
+
+    Args:
+        fields: Dotted paths; ``*`` is any entry, ``**`` any string below. A column whose name holds
+            a dot is found under its whole name.
+    """
+    patterns = [(field, field.split(".")) for field in fields]
+    pointers = {field: f"/{_escaped(field)}" for field in fields}
+
+    def find(row: Any) -> Found:
+        is_mapping = isinstance(row, Mapping)
+        found: Found = []
+        for field, pattern in patterns:
+            if is_mapping and field in row and field not in _ANY:
+                value = row[field]
+                if isinstance(value, str):
+                    found.append((pointers[field], value))
+            else:
+                _find(row, pattern, 0, "", found)
+        return found if len(patterns) == 1 or len(found) < 2 else list(dict(found).items())
+
+    return find
+
+
+def pointer_of(row: Any, field: str) -> str:
+    """Return the JSON pointer of a field that names one value."""
+    keys = [field] if isinstance(row, Mapping) and field in row else field.split(".")
+    return "".join(f"/{_escaped(key)}" for key in keys)
+
+
+def with_texts(row: Any, pointers: Sequence[str], texts: Sequence[str]) -> Any:
+    """Put texts in their places in a row, and return it."""
+    for pointer, text in zip(pointers, texts, strict=True):
+        keys = pointer[1:].split("/")
+        if len(keys) == 1 and isinstance(row, dict):
+            row[_plain(keys[0])] = text
+            continue
+        place = row
+        for key in keys[:-1]:
+            place = place[int(key) if isinstance(place, list) else _plain(key)]
+        place[int(keys[-1]) if isinstance(place, list) else _plain(keys[-1])] = text
+    return row
+
+
+def _find(value: Any, pattern: Sequence[str], depth: int, pointer: str, found: Found) -> None:
+    is_string = isinstance(value, str)
+    if depth == len(pattern):
+        if is_string:
+            found.append((pointer, value))
+        return
+    key = pattern[depth]
+    if key == "**" and is_string:
+        found.append((pointer, value))
+    elif isinstance(value, Mapping):
+        if key not in _ANY:
+            if key in value:
+                _find(value[key], pattern, depth + 1, f"{pointer}/{_escaped(key)}", found)
+            return
+        below = depth if key == "**" else depth + 1
+        for name, part in value.items():
+            _find(part, pattern, below, f"{pointer}/{_escaped(str(name))}", found)
+    elif isinstance(value, list | tuple):
+        below = depth if key == "**" else depth + 1
+        for index, part in enumerate(value):
+            if key in _ANY or key == str(index):
+                _find(part, pattern, below, f"{pointer}/{index}", found)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _plain(key: str) -> str:
+    return key.replace("~1", "/").replace("~0", "~") if "~" in key else key

@@ -1,0 +1,43 @@
+"""BatchSpool: batches in an Arrow file, written once and read as often as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+import pyarrow
+import pyarrow.ipc
+
+from luthier.data.operators.row_batch import ROW_BATCH
+
+
+class BatchSpool:
+    """Batches of `ROW_BATCH` on disk; iterating reads them from the start, one at a time.
+
+    Args:
+        path: File to write; whoever made its folder removes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.num_rows = 0
+        self.num_kept = 0
+
+    def fill(self, batches: Iterable[pyarrow.RecordBatch]) -> Self:
+        """Write all batches, and count rows and kept rows."""
+        options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
+        with (
+            self._path.open("wb") as file,
+            pyarrow.ipc.new_stream(file, ROW_BATCH, options=options) as stream,
+        ):
+            for batch in batches:
+                # What operators note beside the rows (metadata) ends here: who wants it listens before.
+                stream.write_batch(batch.replace_schema_metadata(None))
+                self.num_rows += batch.num_rows
+                self.num_kept += batch["reason"].null_count
+        return self
+
+    def __iter__(self) -> Iterator[pyarrow.RecordBatch]:
+        with self._path.open("rb") as file:
+            yield from pyarrow.ipc.open_stream(file)
