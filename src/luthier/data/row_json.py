@@ -12,11 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import pyarrow
+import pyarrow.compute as compute
 
 Json = orjson.Fragment
 """JSON bytes inside a value that `dumps` takes, written as they are."""
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+LONG_NUMBER = "[0-9]{19}"
+"""Digits that may not fit into 64 bits."""
+
+_LONG_NUMBER = re.compile(LONG_NUMBER.encode())
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
@@ -45,6 +50,18 @@ def loads(raw: bytes) -> Any:
         RecursionError: It is nested too deeply.
     """
     return json.loads(raw.decode()) if _LONG_NUMBER.search(raw) else loads_texts(raw)
+
+
+def loads_all(raws: pyarrow.Array) -> list[Any]:
+    """Return the values of a column of JSON; the same as `loads` of each, and faster."""
+    is_exact = compute.invert(compute.match_substring_regex(raws, LONG_NUMBER))
+    rows = raws.cast(pyarrow.binary()).to_pylist()
+    if compute.all(is_exact, min_count=0).as_py():
+        return [loads_texts(raw) for raw in rows]
+    return [
+        loads_texts(raw) if exact else loads(raw)
+        for raw, exact in zip(rows, is_exact.to_pylist(), strict=True)
+    ]
 
 
 def dumps(row: Any) -> bytes:

@@ -19,7 +19,7 @@ from luthier.data.parquet_values import table_of
 from luthier.data.row_json import dumps
 
 Write = Callable[[Any], None]
-"""Takes one row; where `takes_json`, also its JSON as bytes."""
+"""Takes one row; where `takes_json`, also its JSON as bytes; a JSONL file takes several rows so, a line each."""
 
 _PARQUET_ROWS = 2000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from typing import Any
 
@@ -15,7 +15,7 @@ from luthier.data.operators.fields import text_paths, with_texts
 from luthier.data.operators.intake import SAMPLE_FIELDS, batches_of_rows, batches_of_samples
 from luthier.data.operators.rewrite import rewrite_texts
 from luthier.data.operators.row_batch import ROW_BATCH, lengths_of, with_columns
-from luthier.data.row_json import dumps, loads
+from luthier.data.row_json import dumps, loads_all
 from luthier.data.sample import Sample
 from luthier.data.store import sample_of
 
@@ -45,18 +45,26 @@ def samples_of(batch: pyarrow.RecordBatch) -> list[Sample]:
 
 def rows_of(batch: pyarrow.RecordBatch) -> list[Any]:
     """Return every row of a batch, kept or not, with its texts as the operators left them."""
-    rows = [loads(raw) for raw in _json_without_changes(batch)]
-    for index, pointers, texts in _changed_texts(batch):
-        rows[index] = with_texts(rows[index], pointers, texts)
+    rows = loads_all(_json_without_changes(batch))
+    mask = is_changed(batch)
+    if mask.any():
+        changed = batch if mask.all() else batch.filter(pyarrow.array(mask))
+        columns = (changed[name].to_pylist() for name in ("paths", "texts"))
+        for index, pointers, texts in zip(np.flatnonzero(mask).tolist(), *columns, strict=True):
+            with_texts(rows[index], pointers, texts)
     return rows
 
 
 def json_of(batch: pyarrow.RecordBatch) -> list[bytes]:
     """Return every row as JSON; one that no operator changed is byte by byte as it was read."""
-    rows = _json_without_changes(batch)
-    for index, pointers, texts in _changed_texts(batch):
-        rows[index] = dumps(with_texts(loads(rows[index]), pointers, texts))
-    return rows
+    column = _json_without_changes(batch)
+    json: list[bytes] = column.cast(pyarrow.binary()).to_pylist()
+    places = np.flatnonzero(is_changed(batch))
+    if len(places):
+        changed = batch.take(pyarrow.array(places)) if len(places) < batch.num_rows else batch
+        for index, row in zip(places.tolist(), rows_of(changed), strict=True):
+            json[index] = dumps(row)
+    return json
 
 
 def is_changed(batch: pyarrow.RecordBatch) -> NDArray[np.bool_]:
@@ -64,20 +72,9 @@ def is_changed(batch: pyarrow.RecordBatch) -> NDArray[np.bool_]:
     return lengths_of(batch["changes"]) > 0
 
 
-def _json_without_changes(batch: pyarrow.RecordBatch) -> list[bytes]:
+def _json_without_changes(batch: pyarrow.RecordBatch) -> pyarrow.Array:
     edited, raw = batch["edited"], batch["raw"]
-    current = raw if edited.null_count == len(edited) else compute.coalesce(edited, raw)
-    json: list[bytes] = current.cast(pyarrow.binary()).to_pylist()
-    return json
-
-
-def _changed_texts(batch: pyarrow.RecordBatch) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Yield place in the batch, JSON pointers and texts of each row that an operator changed."""
-    mask = is_changed(batch)
-    if mask.any():
-        changed = batch.filter(pyarrow.array(mask))
-        columns = (changed[name].to_pylist() for name in ("paths", "texts"))
-        yield from zip(np.flatnonzero(mask).tolist(), *columns, strict=True)
+    return raw if edited.null_count == len(edited) else compute.coalesce(edited, raw)
 
 
 Verdict = tuple[str, str] | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 _ANY = ("*", "**")
@@ -23,20 +24,31 @@ def text_finder(fields: Sequence[str]) -> Callable[[Any], Found]:
         fields: Dotted paths; ``*`` is any entry, ``**`` any string below. A column whose name holds
             a dot is found under its whole name.
     """
-    patterns = [(field, field.split(".")) for field in fields]
-    pointers = {field: f"/{_escaped(field)}" for field in fields}
+    if all("." not in field and field not in _ANY for field in fields):
+        return _column_finder(fields)
+    patterns = [(field, field.split("."), f"/{_escaped(field)}") for field in fields]
 
     def find(row: Any) -> Found:
         is_mapping = isinstance(row, Mapping)
         found: Found = []
-        for field, pattern in patterns:
+        for field, pattern, pointer in patterns:
             if is_mapping and field in row and field not in _ANY:
-                value = row[field]
-                if isinstance(value, str):
-                    found.append((pointers[field], value))
+                if isinstance(row[field], str):
+                    found.append((pointer, row[field]))
             else:
                 _find(row, pattern, 0, "", found)
-        return found if len(patterns) == 1 or len(found) < 2 else list(dict(found).items())
+        return found if len(found) < 2 else list(dict(found).items())
+
+    return find
+
+
+def _column_finder(fields: Sequence[str]) -> Callable[[Any], Found]:
+    pointers = [(field, f"/{_escaped(field)}") for field in dict.fromkeys(fields)]
+
+    def find(row: Any) -> Found:
+        if not isinstance(row, dict):
+            return []
+        return [(pointer, text) for field, pointer in pointers if isinstance(text := row.get(field), str)]
 
     return find
 
@@ -50,15 +62,17 @@ def pointer_of(row: Any, field: str) -> str:
 def with_texts(row: Any, pointers: Sequence[str], texts: Sequence[str]) -> Any:
     """Put texts in their places in a row, and return it."""
     for pointer, text in zip(pointers, texts, strict=True):
-        keys = pointer[1:].split("/")
-        if len(keys) == 1 and isinstance(row, dict):
-            row[_plain(keys[0])] = text
-            continue
+        *above, last = _keys_of(pointer)
         place = row
-        for key in keys[:-1]:
-            place = place[int(key) if isinstance(place, list) else _plain(key)]
-        place[int(keys[-1]) if isinstance(place, list) else _plain(keys[-1])] = text
+        for key in above:
+            place = place[int(key) if isinstance(place, list) else key]
+        place[int(last) if isinstance(place, list) else last] = text
     return row
+
+
+@lru_cache(maxsize=4096)
+def _keys_of(pointer: str) -> tuple[str, ...]:
+    return tuple(key.replace("~1", "/").replace("~0", "~") for key in pointer[1:].split("/"))
 
 
 def _find(value: Any, pattern: Sequence[str], depth: int, pointer: str, found: Found) -> None:
@@ -87,7 +101,3 @@ def _find(value: Any, pattern: Sequence[str], depth: int, pointer: str, found: F
 
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
-
-
-def _plain(key: str) -> str:
-    return key.replace("~1", "/").replace("~0", "~") if "~" in key else key

@@ -140,16 +140,24 @@ def write_batches(
         rows_in_form = json_of if takes_json(output) else rows_of
         for batch in chain(first, batches):
             is_kept = batch["reason"].is_null().to_numpy(zero_copy_only=False)
-            for row in compress(rows_in_form(batch), is_kept):
+            for row in _lines(compress(rows_in_form(batch), is_kept), output):
                 kept(row)
-            for rejection in _rejections(batch.filter(pyarrow.array(~is_kept))):
-                rejected(rejection)
             changed = batch.filter(pyarrow.array(is_kept & is_changed(batch)))
-            for note in _notes(changed):
-                changes(note)
+            if lines := b"\n".join(_rejections(batch.filter(pyarrow.array(~is_kept)))):
+                rejected(lines)
+            if lines := b"\n".join(_notes(changed)):
+                changes(lines)
             tally.add(batch, is_kept, changed)
             on_progress(tally)
     return tally
+
+
+def _lines(rows: Iterator[Any], output: Path) -> Iterable[Any]:
+    """Return rows as they are written at once: those of JSONL together."""
+    if ".jsonl" not in [suffix.lower() for suffix in output.suffixes[-2:]]:
+        return rows
+    together = b"\n".join(rows)
+    return [together] if together else []
 
 
 def _source_schema(batches: Sequence[pyarrow.RecordBatch], output: Path) -> pyarrow.Schema | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow
 
+from luthier.data.example import Rejection
 from luthier.data.operators.fields import Found, text_finder
 from luthier.data.operators.row_batch import CHANGES, ROW_BATCH, list_array
 from luthier.data.row_json import dumps
@@ -49,82 +51,85 @@ def batches_of_rows(
 
 
 def batches_of_samples(
-    samples: Iterable[Sample], *, batch_rows: int = BATCH_ROWS
+    samples: Iterable[Sample | Rejection], *, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Yield samples as batches; `samples_of` is the way back."""
-    entries = ((sample.source, sample.row, asdict(sample), None) for sample in samples)
-    return batches_of_entries(entries, SAMPLE_FIELDS, batch_rows)
+    """Yield samples as batches, rejections among them as rows that are left out; `samples_of` is the way back."""
+    return _in_batches(_lines_of_samples(samples), batch_rows)
 
 
 def batches_of_entries(
     entries: Iterable[Entry], fields: Sequence[str], batch_rows: int = BATCH_ROWS
 ) -> Iterator[pyarrow.RecordBatch]:
     """Yield rows as batches; JSON that a row was read from stays as it is, byte by byte."""
+    return _in_batches(_lines_of_entries(entries, fields), batch_rows)
+
+
+_Line = tuple[str, int, bytes, Found, tuple[str, str] | None]
+"""Source, row number, JSON, texts, and why the row is left out."""
+
+
+def _lines_of_samples(samples: Iterable[Sample | Rejection]) -> Iterator[_Line]:
+    find = text_finder(SAMPLE_FIELDS)
+    for sample in samples:
+        if isinstance(sample, Rejection):
+            yield sample.source, sample.row, dumps(sample.raw), [], (sample.reason, sample.detail)
+        else:
+            row = asdict(sample)
+            yield sample.source, sample.row, dumps(row), find(row), None
+
+
+def _lines_of_entries(entries: Iterable[Entry], fields: Sequence[str]) -> Iterator[_Line]:
     find = text_finder(fields)
-    waiting = _Columns()
     for source, number, row, raw in entries:
         raw = raw if raw is not None else dumps(row)
         texts = find(row)
-        reason, detail = None, None
-        if not isinstance(row, Mapping):
-            reason, detail = "not_an_object", f"the row is a {type(row).__name__}, an object was expected"
-        elif SURPLUS in row:
-            reason, detail = "surplus_fields", f"the row has {len(row[SURPLUS])} fields more than the header"
-        elif b"\\u" in raw and not _is_unicode(row):
-            reason, detail = "not_unicode", "the row holds half of a surrogate pair, which UTF-8 cannot store"
-        elif not texts:
-            reason, detail = "no_text", f"no string stands at {', '.join(fields)}"
-        waiting.add(source, number, raw, texts if reason is None else [], reason, detail)
-        if len(waiting.raw) == batch_rows or waiting.num_bytes >= _BATCH_BYTES:
-            yield waiting.batch()
-            waiting = _Columns()
-    if waiting.raw:
-        yield waiting.batch()
+        fault = None
+        if type(row) is not dict or SURPLUS in row or not texts or b"\\u" in raw:
+            fault = _fault_of(row, texts, fields)
+        yield source, number, raw, texts if fault is None else [], fault
 
 
-class _Columns:
-    """Rows on their way into a batch."""
+def _in_batches(lines: Iterable[_Line], batch_rows: int) -> Iterator[pyarrow.RecordBatch]:
+    waiting: list[_Line] = []
+    num_bytes = 0
+    for line in lines:
+        waiting.append(line)
+        num_bytes += len(line[2])
+        if len(waiting) == batch_rows or num_bytes >= _BATCH_BYTES:
+            yield _batch(waiting)
+            waiting, num_bytes = [], 0
+    if waiting:
+        yield _batch(waiting)
 
-    def __init__(self) -> None:
-        self.source: list[str] = []
-        self.number: list[int] = []
-        self.raw: list[bytes] = []
-        self.reason: list[str | None] = []
-        self.detail: list[str | None] = []
-        self.num_texts: list[int] = []
-        self.paths: list[str] = []
-        self.texts: list[str] = []
-        self.num_bytes = 0
 
-    def add(
-        self, source: str, number: int, raw: bytes, texts: Found, reason: str | None, detail: str | None
-    ) -> None:
-        self.source.append(source)
-        self.number.append(number)
-        self.raw.append(raw)
-        self.reason.append(reason)
-        self.detail.append(detail)
-        self.num_texts.append(len(texts))
-        for path, text in texts:
-            self.paths.append(path)
-            self.texts.append(text)
-        self.num_bytes += len(raw)
+def _fault_of(row: Any, texts: Found, fields: Sequence[str]) -> tuple[str, str] | None:
+    """Return reason and detail where a row cannot be worked on."""
+    if not isinstance(row, Mapping):
+        return "not_an_object", f"the row is a {type(row).__name__}, an object was expected"
+    if SURPLUS in row:
+        return "surplus_fields", f"the row has {len(row[SURPLUS])} fields more than the header"
+    if not _is_unicode(row):
+        return "not_unicode", "the row holds half of a surrogate pair, which UTF-8 cannot store"
+    return None if texts else ("no_text", f"no string stands at {', '.join(fields)}")
 
-    def batch(self) -> pyarrow.RecordBatch:
-        num_rows = len(self.raw)
-        lengths = np.array(self.num_texts)
-        columns = {
-            "source": pyarrow.array(self.source, pyarrow.string()),
-            "row": pyarrow.array(self.number, pyarrow.int64()),
-            "raw": pyarrow.array(self.raw, pyarrow.string()),
-            "edited": pyarrow.nulls(num_rows, pyarrow.string()),
-            "paths": list_array(lengths, pyarrow.array(self.paths, pyarrow.string())),
-            "texts": list_array(lengths, pyarrow.array(self.texts, pyarrow.string())),
-            "reason": pyarrow.array(self.reason, pyarrow.string()),
-            "detail": pyarrow.array(self.detail, pyarrow.string()),
-            "changes": list_array(np.zeros(num_rows, np.int32), pyarrow.array([], CHANGES.value_type)),
-        }
-        return pyarrow.RecordBatch.from_arrays([columns[name] for name in ROW_BATCH.names], schema=ROW_BATCH)
+
+def _batch(lines: list[_Line]) -> pyarrow.RecordBatch:
+    sources, numbers, raws, texts, faults = zip(*lines, strict=True)
+    found = list(chain.from_iterable(texts))
+    lengths = np.fromiter(map(len, texts), np.int32, len(lines))
+    string = pyarrow.string()
+    columns = {
+        "source": pyarrow.array(sources, string),
+        "row": pyarrow.array(numbers, pyarrow.int64()),
+        "raw": pyarrow.array(raws, string),
+        "edited": pyarrow.nulls(len(lines), string),
+        "paths": list_array(lengths, pyarrow.array([path for path, _ in found], string)),
+        "texts": list_array(lengths, pyarrow.array([text for _, text in found], string)),
+        "reason": pyarrow.array([fault and fault[0] for fault in faults], string),
+        "detail": pyarrow.array([fault and fault[1] for fault in faults], string),
+        "changes": list_array(np.zeros(len(lines), np.int32), pyarrow.array([], CHANGES.value_type)),
+    }
+    return pyarrow.RecordBatch.from_arrays([columns[name] for name in ROW_BATCH.names], schema=ROW_BATCH)
 
 
 def _is_unicode(row: Any) -> bool:
