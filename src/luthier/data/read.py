@@ -12,6 +12,7 @@ from typing import Any
 from luthier.core import hashing
 from luthier.core.errors import DataError
 from luthier.core.hashing import hash_file
+from luthier.core.version_address import is_address
 from luthier.data.example import Rejection
 from luthier.data.row_fields import RowError, name_of
 from luthier.data.sample import Sample
@@ -30,21 +31,24 @@ _DETECTED_ROWS = 100
 
 
 def source_hash(sources: Sequence[Source], recipe_folder: Path) -> str:
-    """Return one hash over the files and how the recipe reads them.
+    """Return one hash over the files, or versions, and how the recipe reads them.
 
     Raises:
-        DataError: A file is missing.
+        DataError: A file or version is missing.
     """
-    for source in sources:
-        if not (recipe_folder / source.path).is_file():
-            raise DataError(
-                "there is no such file",
-                where=str(recipe_folder / source.path),
-                cure="paths start at the recipe's folder",
-            )
     return hashing.fingerprint(
-        [(s.model_dump(by_alias=True), hash_file(recipe_folder / s.path)) for s in sources]
+        [(s.model_dump(by_alias=True), _content_hash(recipe_folder / s.path)) for s in sources]
     )
+
+
+def _content_hash(path: Path) -> str:
+    if is_address(path):
+        from luthier.data.versions.address import content_of
+
+        return content_of(path)
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path), cure="paths start at the recipe's folder")
+    return hash_file(path)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from luthier.core.errors import DataError
+from luthier.core.version_address import SCHEME, is_address
 from luthier.data.conll import sentences_of
 from luthier.data.row_json import loads, loads_texts
 from luthier.data.squad import is_squad, questions_of
@@ -34,7 +35,8 @@ def read_rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a file, in order; JSONL, tables and Parquet are read as they are consumed.
 
     A ``.txt`` file holds one document per block of lines, a ``.conll`` file one sentence; blank lines
-    divide them. A JSON file in SQuAD's form has a row per question.
+    divide them. A JSON file in SQuAD's form has a row per question. ``dataset://NAME@REF`` in place of a file
+    is a version in a store; see `luthier.data.versions.address`.
 
     Raises:
         DataError: The file is missing, empty, of no known kind, not UTF-8, or broken at a line.
@@ -54,7 +56,9 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 
 def _kind_of(path: Path) -> str:
-    """Return the kind of a file that can be read."""
+    """Return the kind of a file that can be read, or that of an address."""
+    if is_address(path):
+        return SCHEME
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "there is no such file"
         raise DataError(kind, where=str(path), cure="name a file; paths start at the recipe's folder")
@@ -219,6 +223,12 @@ def _read_text(path: Path) -> Iterator[Row]:
         yield number + 1, {"text": "\n".join(lines)}
 
 
+def _read_version(path: Path) -> Iterator[Row]:
+    from luthier.data.versions.address import open_version
+
+    yield from open_version(path)
+
+
 def _read_conll(path: Path) -> Iterator[Row]:
     yield from enumerate(sentences_of(_lines(path)), start=1)
 
@@ -231,4 +241,5 @@ _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".parquet": _read_parquet,
     ".txt": _read_text,
     ".conll": _read_conll,
+    SCHEME: _read_version,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from luthier.data.versions import encryption
 from luthier.data.versions.read import StoredVersion
-from luthier.data.versions.snapshot import Snapshot, SourceFile, Taken
+from luthier.data.versions.snapshot import Snapshot, Taken
 from luthier.data.versions.store import Store
+from luthier.data.versions.writer import SourceFile
+
+from .s3_server import BUCKET, s3_server
 
 
 def take(store: Store, rows: list[Any], name: str = "reviews", **options: Any) -> Taken:
@@ -37,3 +41,18 @@ def no_key_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """Variables with which an S3-compatible server on loopback is found."""
+    with s3_server() as variables:
+        yield variables
+
+
+@pytest.fixture
+def bucket(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """URL of a new prefix in a bucket of that server."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}"

@@ -27,7 +27,7 @@ _rows = st.lists(st.dictionaries(_names, _json, max_size=4) | _json, min_size=1,
 
 def _round_trip(rows):
     digests = [columns.digest_of(row)[0] for row in rows]
-    data = shards.to_parquet(columns.table_of(rows, digests), level=3, key=None)
+    data = shards.to_parquet(columns.table_of(rows, digests), key=None)
     return [row for batch in shards.from_parquet(data, key=None) for row in columns.rows_of(batch)]
 
 

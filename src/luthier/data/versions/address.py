@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luthier.core.errors import DataError
 from luthier.data.sources import Row
 from luthier.data.versions.read import StoredVersion
-from luthier.data.versions.store import Store
+from luthier.data.versions.storage import URL_MARK
+from luthier.data.versions.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
-SCHEME = "dataset:"
-
-# A path joins with one slash what an address writes with two.
-_IN_PATH = re.compile(r"(?:^|.*/)dataset:/{1,2}(.+)")
+# A path joins with one slash what an address writes with two, and it may begin with the recipe's folder.
+_IN_PATH = re.compile(r"(?:|(.*?)/)dataset:/{1,2}(.+)", re.DOTALL)
 _BROKEN_URL = re.compile(r"^([a-z0-9]+):/(?!/)")
 
 
@@ -40,11 +40,13 @@ class Address:
         Raises:
             DataError: It is none.
         """
-        match = _IN_PATH.fullmatch(text)
-        body, _, query = (match[1] if match else text).partition("?")
+        found = address_in(text)
+        if found:
+            return found
+        body, _, query = text.partition("?")
         name, _, ref = body.partition("@")
         key, _, store = query.partition("=")
-        if not name or (query and (key != "store" or not store)):
+        if not name or "/" in name or (query and (key != "store" or not store)):
             raise DataError(
                 f"{text!r} is no address of a version",
                 cure="NAME@3, NAME@TAG, NAME@2027-01-31 or NAME; dataset:// may stand before, ?store=URL behind",
@@ -52,14 +54,38 @@ class Address:
         return cls(name, ref or None, _BROKEN_URL.sub(r"\1://", store) if store else None)
 
 
-def address_in(path: Path | str) -> str | None:
-    """Return the address that a path is or ends with, in one spelling, or None where it is a path of a file."""
+def address_in(path: Path | str) -> Address | None:
+    """Return the address that a path is or ends with, or None where it is a path of a file.
+
+    What stands before ``dataset://`` is the folder that paths start from (a recipe's): a store that is
+    named by a relative path, or by nothing, lies there.
+
+    Raises:
+        DataError: It begins like an address and is none.
+    """
     match = _IN_PATH.fullmatch(str(path))
-    return f"{SCHEME}//{match[1]}" if match else None
+    if not match:
+        return None
+    address = Address.parse(match[2])
+    return replace(address, store=resolved_store(address.store, Path(match[1] or "")))
+
+
+def resolved_store(named: str | None, folder: Path) -> str:
+    """Return folder or URL of the store that is meant where paths start from a folder.
+
+    Args:
+        named: Folder or URL, or None for ``$LUTHIER_DATA``, else ``data-store``.
+        folder: Of the recipe.
+    """
+    # What the environment names starts where the command runs, as everywhere.
+    if named is None and (configured := os.environ.get(STORE_VARIABLE)):
+        return configured
+    store = named or DEFAULT_STORE
+    return store if URL_MARK in store else str(folder / store)
 
 
 def find_version(
-    address: str | Address, *, store: str | None = None, principal: str | None = None
+    address: Address | Path | str, *, store: str | None = None, principal: str | None = None
 ) -> StoredVersion:
     """Return the version at an address.
 
@@ -71,16 +97,16 @@ def find_version(
     Raises:
         DataError: There is no such store, data set or version, or no right to read it.
     """
-    parsed = Address.parse(address) if isinstance(address, str) else address
+    parsed = address if isinstance(address, Address) else Address.parse(str(address))
     dataset = Store(parsed.store or store, principal=principal).dataset(parsed.name)
     return StoredVersion(dataset, dataset.resolve(parsed.ref))
 
 
-def open_version(address: str) -> Iterator[Row]:
+def open_version(address: Address | Path | str) -> Iterator[Row]:
     """Yield row number from 1 and row of the version at an address, as `read_rows` does for a file."""
     yield from find_version(address).rows()
 
 
-def content_of(address: str) -> str:
+def content_of(address: Address | Path | str) -> str:
     """Return the identity of the rows at an address: what a run's fingerprint stands on instead of a file's hash."""
     return find_version(address).version.content

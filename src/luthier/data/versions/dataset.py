@@ -15,10 +15,9 @@ from luthier.data.versions.log import Log
 from luthier.data.versions.manifest import Manifest
 from luthier.data.versions.rights import check
 from luthier.data.versions.state import State, Version
-from luthier.data.versions.storage import Storage, open_storage, within
+from luthier.data.versions.storage import Storage, open_storage
 
 LATEST = "latest"
-_URL_MARK = "://"
 
 
 class DataSet:
@@ -100,20 +99,20 @@ class DataSet:
         Raises:
             DataError: It is gone, or not what was written.
         """
+        path = object_path(name, kind)
         try:
-            data, wanted = self.storage.read(object_path(name, kind)), name
+            data = self.storage.read(path)
         except FileNotFoundError as error:
             cold = self.log.state().cold.get(name)
             if cold is None:
-                raise _lost(name, where) from error
-            wanted = cold.object
+                raise _lost(path, where) from error
             try:
-                data = self.cold_storage(cold.storage).read(object_path(wanted, kind))
+                data = open_storage(cold.storage).read(path)
             except FileNotFoundError:
-                raise _lost(wanted, f"{where}, cold tier {cold.storage}") from error
-        if hashlib.sha256(data).hexdigest() != wanted:
+                raise _lost(path, f"{where}, cold tier {cold.storage}") from error
+        if hashlib.sha256(data).hexdigest() != name:
             raise DataError(
-                f"file {object_path(wanted, kind)} is damaged: its content has another hash",
+                f"file {path} is damaged: its content has another hash",
                 where=where,
                 cure="restore it from a backup, or use another version; `luthier data versions verify` looks at all",
             )
@@ -125,11 +124,6 @@ class DataSet:
         # Also where it stands already: its age protects it from garbage collection until it is committed.
         self.storage.write(object_path(name, kind), data)
         return name
-
-    def cold_storage(self, url: str) -> Storage:
-        """Return the storage of a cold tier: a URL, an absolute path, or a folder of this data set."""
-        is_inside = _URL_MARK not in url and not url.startswith("/")
-        return within(self.storage, url) if is_inside else within(open_storage(url), self.name)
 
     def key(self, wanted: str | None, where: str) -> tuple[str, bytes]:
         """Return the key with an id, or the one that encrypts; see `encryption.needed_key`."""
@@ -180,9 +174,9 @@ def moment_of(text: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _lost(name: str, where: str) -> DataError:
+def _lost(path: str, where: str) -> DataError:
     return DataError(
-        f"file {name} is gone",
+        f"file {path} is gone",
         where=where,
         cure="restore it from a backup; `luthier data versions verify` lists all that is missing",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from luthier.data.sources import Row
@@ -62,7 +62,8 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         """Return the difference for ``--json``."""
-        return {**asdict(self), "is_equal": self.is_equal}
+        facts = asdict(replace(self, changed_fields=Counter()))
+        return {**facts, "changed_fields": dict(self.changed_fields), "is_equal": self.is_equal}
 
 
 def example(row: Row) -> dict[str, Any]:

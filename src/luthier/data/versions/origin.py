@@ -15,7 +15,9 @@ from luthier import __version__
 from luthier.core.errors import DataError
 from luthier.core.files import read_json, write_json
 from luthier.core.hashing import fingerprint, hash_file
+from luthier.core.version_address import is_address
 from luthier.data.sources import read_rows
+from luthier.data.versions.address import find_version
 from luthier.data.versions.encryption import load_keys
 
 if TYPE_CHECKING:
@@ -109,19 +111,45 @@ def note_origin(
 
     Args:
         output: The file.
-        inputs: Files that it was made from.
+        inputs: Files and addresses that it was made from; what is noted beside them counts too.
         parents: Versions that it was made from.
         steps: Each operator's name with its options.
-        counts: Of rows; see `Tally.as_json`.
+        counts: Of rows, see `Tally.as_json`; by default what stands beside the file tells them.
     """
-    origin = Origin(
-        parents=tuple(parents),
-        inputs=tuple(hash_file(path) for path in inputs),
-        command=command_line(),
-        steps=tuple(steps),
-        counts=counts or {},
-    )
+    origin = made_from(inputs, parents=parents, steps=steps)
+    origin = replace(origin, counts=_counts_beside(output) if counts is None else counts)
     write_json(_note_beside(output), {"sha256": hash_file(output), **origin.to_json()})
+
+
+def made_from(
+    inputs: Sequence[Path], *, parents: Sequence[Parent] = (), steps: Sequence[Mapping[str, Any]] = ()
+) -> Origin:
+    """Return the origin of rows that this command makes from files and versions.
+
+    Args:
+        inputs: Files and addresses; what is noted beside them counts too.
+        parents: Versions.
+        steps: What the command does: each operator's name with its options.
+
+    Raises:
+        DataError: An address names no version, or a note is damaged.
+    """
+    known = [_origin_of_input(path) for path in inputs]
+    return Origin(
+        parents=tuple(dict.fromkeys([*parents, *(parent for origin in known for parent in origin.parents)])),
+        inputs=tuple(dict.fromkeys(sha256 for origin in known for sha256 in origin.inputs)),
+        command=command_line(),
+        steps=(*(step for origin in known for step in origin.steps), *steps),
+    )
+
+
+def _origin_of_input(path: Path) -> Origin:
+    if is_address(path):
+        version = find_version(path)
+        return Origin(parents=(Parent(version.dataset.name, version.version.number),))
+    sha256 = hash_file(path)
+    noted = origin_of(path, sha256) or Origin()
+    return replace(noted, inputs=(sha256, *noted.inputs))
 
 
 def origin_of(file: Path, sha256: str) -> Origin | None:

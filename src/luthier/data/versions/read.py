@@ -40,6 +40,16 @@ class StoredVersion:
         """Data set and number, as they are written in addresses."""
         return f"{self.dataset.name}@{self.version.number}"
 
+    @property
+    def secret(self) -> bytes | None:
+        """The key that the rows are encrypted with; None where they are not.
+
+        Raises:
+            DataError: The key is missing.
+        """
+        wanted = self.manifest.key
+        return self.dataset.key(wanted, self.where)[1] if wanted else None
+
     def rows(self) -> Iterator[Row]:
         """Yield row number from 1 and row, in order.
 
@@ -71,10 +81,8 @@ class StoredVersion:
             only: Columns to read; by default all.
         """
         data = self.dataset.read_object(shard.object, "parquet", self.where)
-        wanted = self.manifest.key
-        key = self.dataset.key(wanted, self.where)[1] if wanted else None
         try:
-            yield from shards.from_parquet(data, key=key, only=only)
+            yield from shards.from_parquet(data, key=self.secret, only=only)
         except (pyarrow.ArrowException, OSError) as error:
             raise DataError(
                 f"file objects/{shard.object}.parquet cannot be read: {error}", where=self.where

@@ -69,6 +69,21 @@ class ReferenceReader:
 
     fields: Sequence[str]
     counts: Counter[str] = field(default_factory=Counter)
+    _met: set[str] = field(default_factory=set)
+
+    def check_fields(self, where: str) -> None:
+        """Refuse a field that no row had: a misspelt name would leave the files unchecked.
+
+        Raises:
+            DataError: With the name.
+        """
+        for name in self.fields:
+            if name not in self._met:
+                raise DataError(
+                    f"no row has the field {name!r}, which is to name files",
+                    where=where,
+                    cure="check its spelling",
+                )
 
     def references(self, number: int, row: Any, file: Path) -> Iterator[Reference]:
         """Yield the files that a row refers to.
@@ -78,6 +93,8 @@ class ReferenceReader:
         """
         for name in self.fields:
             value = row.get(name) if isinstance(row, Mapping) else None
+            if isinstance(row, Mapping) and name in row:
+                self._met.add(name)
             for entry in value if isinstance(value, list) else [value]:
                 if entry is not None:
                     yield self._reference(number, name, entry, file)

@@ -14,15 +14,12 @@ from luthier.core.errors import DataError
 from luthier.data.sources import Row
 from luthier.data.versions import columns, encryption
 
-HOT_LEVEL = 3
-COLD_LEVEL = 19
-"""Levels of Zstandard: cold data is read seldom, so that it may take long to write."""
-
 _USUAL_BYTES = 4 << 20
 _MOST_BYTES = 16 << 20
 _MOST_ROWS = 1 << 17
 _LEAST_ROW_BYTES = 128  # shorter rows count as this: objects in memory have a size of their own
 _GROUP_ROWS = 8192
+_ZSTANDARD_LEVEL = 3
 
 
 @dataclass
@@ -88,6 +85,28 @@ class ContentId:
         return self._hash.hexdigest()
 
 
+class VersionId:
+    """The identity of a version: of its rows, and of the files that they refer to, if they do.
+
+    Args:
+        key: Of an encrypted data set.
+    """
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self.rows = ContentId(key)
+        self.references = ContentId(key)
+        self._without_references = self.references.hexdigest()
+
+    def hexdigest(self) -> str:
+        """Return the identity so far."""
+        rows, references = self.rows.hexdigest(), self.references.hexdigest()
+        if references == self._without_references:
+            return rows
+        both = ContentId()
+        both.update([rows.encode(), references.encode()])
+        return both.hexdigest()
+
+
 def content_id(digests: Iterable[bytes], key: bytes | None = None) -> str:
     """Return the `ContentId` of rows."""
     identity = ContentId(key)
@@ -95,12 +114,11 @@ def content_id(digests: Iterable[bytes], key: bytes | None = None) -> str:
     return identity.hexdigest()
 
 
-def to_parquet(table: pyarrow.Table, *, level: int, key: tuple[str, bytes] | None) -> bytes:
+def to_parquet(table: pyarrow.Table, *, key: tuple[str, bytes] | None) -> bytes:
     """Return a shard's table as the bytes of a Parquet file.
 
     Args:
         table: From `columns.table_of`.
-        level: Of Zstandard.
         key: Id and bytes of the key to encrypt with.
     """
     sink = pyarrow.BufferOutputStream()
@@ -108,7 +126,7 @@ def to_parquet(table: pyarrow.Table, *, level: int, key: tuple[str, bytes] | Non
         sink,
         table.schema,
         compression="zstd",
-        compression_level=level,
+        compression_level=_ZSTANDARD_LEVEL,
         use_dictionary=[name for name in table.column_names if name != columns.DIGEST],
         encryption_properties=encryption.encryption_of(*key) if key else None,
     ) as writer:

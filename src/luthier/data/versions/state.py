@@ -45,15 +45,11 @@ class Cold:
     """Where a file is that was moved to the cold tier.
 
     Args:
-        storage: URL, or the name of a folder beside the data.
-        object: SHA-256 of the file as it is there, compressed more.
-        num_bytes: Its size there.
+        storage: URL or absolute folder.
         time: When it was moved.
     """
 
     storage: str
-    object: str
-    num_bytes: int
     time: str
 
 
@@ -84,6 +80,7 @@ class State:
         rights: Right by principal.
         is_restricted: Whether a right was ever granted; before that the data set is open.
         cold: Place by SHA-256 of the file that stands in manifests.
+        tiers: Every storage that was ever a cold tier.
         forgotten: By number.
     """
 
@@ -96,6 +93,7 @@ class State:
     rights: dict[str, str] = field(default_factory=dict)
     is_restricted: bool = False
     cold: dict[str, Cold] = field(default_factory=dict)
+    tiers: list[str] = field(default_factory=list)
     forgotten: dict[int, Forgotten] = field(default_factory=dict)
 
     @property
@@ -198,8 +196,10 @@ def _untag(state: State, entry: Mapping[str, Any]) -> None:
 
 
 def _cool(state: State, entry: Mapping[str, Any]) -> None:
-    for name, place in entry["objects"].items():
-        state.cold[name] = Cold(**place, time=entry["time"])
+    for name in entry["objects"]:
+        state.cold[name] = Cold(entry["storage"], entry["time"])
+    if entry["storage"] not in state.tiers:
+        state.tiers.append(entry["storage"])
 
 
 def _warm(state: State, entry: Mapping[str, Any]) -> None:
