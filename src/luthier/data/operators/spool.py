@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -41,3 +43,11 @@ class BatchSpool:
     def __iter__(self) -> Iterator[pyarrow.RecordBatch]:
         with self._path.open("rb") as file:
             yield from pyarrow.ipc.open_stream(file)
+
+
+@contextmanager
+def spooled(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[Callable[[], Iterator[pyarrow.RecordBatch]]]:
+    """Yield a function that reads the batches from the start; a temporary file holds them meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="luthier-rows-") as folder:
+        spool = BatchSpool(Path(folder) / "rows.arrow").fill(batches)
+        yield lambda: iter(spool)
