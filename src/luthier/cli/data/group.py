@@ -18,6 +18,8 @@ DATA_COMMANDS = {
     "dedup": ("luthier.cli.data.dedup:dedup", "Leave out rows that are equal or alike."),
     "split": ("luthier.cli.data.split:split", "Hold out rows, folds or a domain, free of leakage."),
     "augment": ("luthier.cli.data.augment:augment", "Make new rows from those that are there."),
+    "balance": ("luthier.cli.data.balance:balance", "Weight, repeat or leave out rows by class or group."),
+    "profile": ("luthier.cli.data.profile:profile", "Report classes, lengths, languages, bias and drift."),
     "versions": (
         "luthier.cli.data.versions:versions",
         "Keep data sets under version: snapshots, differences, lineage, tiers, rights.",
