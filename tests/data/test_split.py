@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.core.errors import DataError
-from luthier.data.sample import Message, Sample
-from luthier.data.split import split_rows
+from luthier.data.sample import Answer, Message, Sample
+from luthier.data.split import fold_rows, split_rows
 
 
 def _row(question: str, answer: str = "a", group: str | None = None, number: int = 1) -> Sample:
@@ -126,3 +126,52 @@ def test_a_large_cluster_does_not_swallow_the_training_rows() -> None:
     for seed in range(10):
         sides = split_rows(rows, 0.1, seed)
         assert 1 <= sum(sides) <= 15 and not any(sides[:90])
+
+
+def test_duplicates_stay_together() -> None:
+    rows = _numbered(40)
+    together = [number // 2 for number in range(40)]
+    for seed in range(5):
+        sides = split_rows(rows, 0.3, seed, together=together)
+        assert sides[::2] == sides[1::2] and 10 <= sum(sides) <= 14
+        folds = fold_rows(rows, 4, seed, together=together)
+        assert folds[::2] == folds[1::2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=ROWS, folds=st.integers(2, 5), seed=st.integers(0, 5))
+def test_folds_share_no_prompt_and_no_group(
+    rows: list[tuple[str, str, str | None]], folds: int, seed: int
+) -> None:
+    samples = [_row(*row, number=number) for number, row in enumerate(rows)]
+    try:
+        parts = fold_rows(samples, folds, seed)
+    except DataError as error:
+        assert "may be parted" in error.problem
+        return
+    assert set(parts) == set(range(1, folds + 1))
+    for key in (0, 2):
+        of_value: dict[str, int] = {}
+        for row, part in zip(rows, parts, strict=True):
+            if row[key] is not None:
+                assert of_value.setdefault(row[key], part) == part  # type: ignore[arg-type]
+
+
+def test_folds_are_equal_and_follow_the_seed() -> None:
+    rows = _numbered(103)
+    parts = fold_rows(rows, 5, 1)
+    assert sorted(parts.count(fold) for fold in range(1, 6)) == [20, 20, 21, 21, 21]
+    assert parts == fold_rows(rows, 5, 1) != fold_rows(rows, 5, 2)
+
+
+def test_rows_of_other_tasks() -> None:
+    """Questions about one context stay together; tagged words and classified texts are told apart."""
+    answers = (Answer("a", 0),)
+    asked = [
+        Sample("a", n, question=f"q{n}", context=f"context {n // 4}", answers=answers) for n in range(40)
+    ]
+    sides = split_rows(asked, 0.3, 0)
+    assert all(len(set(sides[n : n + 4])) == 1 for n in range(0, 40, 4)) and any(sides)
+    tagged = [Sample("a", n, tokens=("w", str(n)), tags=("O", "O")) for n in range(10)]
+    classified = [Sample("a", n, text=f"text {n}", labels=("x",)) for n in range(10)]
+    assert sum(split_rows(tagged, 0.3, 0)) == sum(split_rows(classified, 0.3, 0)) == 3

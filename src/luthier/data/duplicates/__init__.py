@@ -1,0 +1,1 @@
+"""Duplicates: equal rows, nearly equal rows, and rows that mean the same."""
