@@ -13,13 +13,15 @@ import pytest
 
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog, read_events
+from luthier.data.curate.stage import curate
 from luthier.data.encode import ChatEncoder, Encoder, TextEncoder
 from luthier.data.example import IGNORED, Example, Rejection
 from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
 from luthier.data.sample import Sample
 from luthier.data.template import ChatTemplate
-from luthier.recipe.schema import CleanSection, EvalSection, Source
+from luthier.recipe.schema import DataSection
 from tests.data.chat_templates import CHATML, QWEN, make_tokenizer
+from tests.data.curate import NO_MODELS
 
 
 @cache
@@ -55,17 +57,31 @@ def _prepare(
 ) -> DatasetVersion:
     if rows is not None:
         _write(folder / "train.jsonl", rows)
-    return prepare(
-        [Source(path=path) for path in sources or ["train.jsonl"]],
-        EvalSection.model_validate({"split": 0.2} if evaluation is None else evaluation),
-        CleanSection.model_validate({"deduplicate": deduplicate}),
-        encoder or _encoder(),
-        folder=folder / "data",
+    data = DataSection.model_validate(
+        {
+            "train": [{"path": path} for path in sources or ["train.jsonl"]],
+            "eval": {"split": 0.2} if evaluation is None else evaluation,
+            "clean": {"deduplicate": deduplicate},
+        }
+    )
+    events = EventLog(folder / "events.jsonl")
+    curated = curate(
+        data,
+        folder=folder / "rows",
         recipe_folder=folder,
         seed=seed,
+        fingerprint="r",
+        models=NO_MODELS,
+        events=events,
+    )
+    return prepare(
+        curated,
+        encoder or _encoder(),
+        where=", ".join(source.path for source in data.train),
+        folder=folder / "data",
         fingerprint="f",
         hashes={"template_hash": "t", "tokenizer_hash": "k"},
-        events=EventLog(folder / "events.jsonl"),
+        events=events,
     )
 
 
@@ -343,7 +359,11 @@ class TestStage:
 
     def test_progress_reaches_the_total(self, tmp_path: Path) -> None:
         _prepare(tmp_path, _alpaca(1200))
-        progress = [e["done"] for e in read_events(tmp_path / "events.jsonl") if e["kind"] == "progress"]
+        progress = [
+            e["done"]
+            for e in read_events(tmp_path / "events.jsonl")
+            if e["kind"] == "progress" and e["stage"] == "data"
+        ]
         assert progress == [500, 1000, 1200]
 
     def test_stored_rows_are_the_encoded_ones(self, tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ def test_generation_config_stops_where_answers_end(done: Job) -> None:
 def test_a_second_run_makes_nothing(recipe: Path, done: Job) -> None:
     again = do(recipe)
     assert again.folder == done.folder
-    assert states(again) == {"data": "cached", "train": "cached", "evaluate": "cached"}
+    assert states(again) == {"rows": "cached", "data": "cached", "train": "cached", "evaluate": "cached"}
 
 
 def test_another_gate_reuses_data_and_model_of_its_sibling(recipe: Path, done: Job) -> None:
     other = do(recipe, "gates=[{metric: eval_loss, max: 100.0}]")
     assert other.folder != done.folder
-    assert states(other) == {"data": "cached", "train": "cached", "evaluate": "done"}
+    assert states(other) == {"rows": "cached", "data": "cached", "train": "cached", "evaluate": "done"}
     assert other.trained.fingerprint == done.trained.fingerprint
     assert other.report.gates[0]["passed"] is True
 

@@ -65,7 +65,7 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "data.eval.group_by",
-        "no effect without data.eval.split",
+        "no training rows are held out",
         {"data": data(eval={"sources": [{"path": "held_out.jsonl"}], "group_by": "user"})},
         {"data": data(eval={"split": 0.1, "group_by": "user"})},
     ),

@@ -87,7 +87,7 @@ class PlainProgress:
 
     def _line(self, event: dict[str, Any]) -> str:
         if event["kind"] == "progress":
-            return f"{event['stage']}: {event['done']}/{event['total']}"
+            return f"{event['stage']}: {event['done']}" + (f"/{event['total']}" if event["total"] else "")
         # From the whole of this start: single steps differ too much in length.
         step, begun = self._begun
         seconds = (event["time"] - begun) / (event["step"] - step) * (self._num_steps - event["step"])

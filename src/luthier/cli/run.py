@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @recipe_options
 @click.option(
     "--until",
-    type=click.Choice(["data", "train", "evaluate", "register"]),
+    type=click.Choice(["rows", "data", "train", "evaluate", "register"]),
     help="Stop after this stage.",
 )
 @click.option("--fresh", is_flag=True, help="Delete what an earlier run of this recipe left, and start over.")

@@ -11,10 +11,6 @@ from luthier.core.errors import DataError
 from luthier.data.example import Example, Rejection
 
 _LISTED_ROWS = 20
-_ON_PURPOSE = ("duplicate", "in_evaluation_set")
-"""Reasons that say nothing against the data."""
-
-
 @dataclass
 class SplitBudget:
     """Counts of one split, gathered row by row."""
@@ -28,11 +24,15 @@ class SplitBudget:
     truncated: list[str] = field(default_factory=list)
     lost_end: list[str] = field(default_factory=list)
     escaped: list[str] = field(default_factory=list)
+    lightest: float = 1.0
+    heaviest: float = 1.0
 
     def add(self, examples: Sequence[Example]) -> None:
         """Count the examples of one row."""
         self.rows += 1
         for example in examples:
+            self.lightest = min(self.lightest, example.weight)
+            self.heaviest = max(self.heaviest, example.weight)
             self.examples += 1
             self.tokens += len(example.input_ids)
             self.supervised_tokens += example.num_supervised
@@ -54,6 +54,7 @@ class SplitBudget:
             "tokens": self.tokens,
             "supervised_tokens": self.supervised_tokens,
             "longest_example_tokens": self.longest_tokens,
+            "weights": [self.lightest, self.heaviest],
             "truncated_tokens": self.truncated_tokens,
             "truncated": _counted(self.truncated),
             "answers_without_end_token": _counted(self.lost_end),
@@ -87,6 +88,12 @@ def notices(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> 
         sentences.append(
             f"{len(rejections)} rows left out: {counted} (each with its reason in rejected.jsonl)"
         )
+    lightest = min(budget.lightest for budget in splits.values())
+    heaviest = max(budget.heaviest for budget in splits.values())
+    if lightest != heaviest:
+        sentences.append(
+            f"rows weigh from {lightest:g} to {heaviest:g} in the training loss; the held-out loss counts them alike"
+        )
     truncated = sum(len(budget.truncated) for budget in splits.values())
     lost = [place for budget in splits.values() for place in budget.lost_end]
     escaped = [place for budget in splits.values() for place in budget.escaped]
@@ -105,24 +112,24 @@ def notices(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> 
     return tuple(sentences)
 
 
-def check_rows_left(num_read: int, num_kept: int, rejections: Sequence[Rejection], where: str) -> None:
+def check_rows_left(
+    num_read: int, num_kept: int, faulty: Sequence[Rejection], where: str, *, others: Sequence[Rejection] = ()
+) -> None:
     """Refuse data of which nothing, or less than half, can be used.
-
-    Duplicates do not count against the data: they are dropped on purpose.
 
     Args:
         num_read: Rows in the files.
-        num_kept: Rows that were encoded.
-        rejections: Those of these files.
+        num_kept: Rows that can be used.
+        faulty: Rows that could not be read or encoded.
         where: The files.
+        others: Rows that were left out on purpose, e.g. duplicates: they do not count against the data.
 
     Raises:
         DataError: With the most frequent reasons and a row of each.
     """
-    faulty = [r for r in rejections if r.reason not in _ON_PURPOSE]
     if num_kept and len(faulty) * 2 <= num_read:
         return
-    counted = faulty or rejections
+    counted = faulty or others
     reasons = Counter(r.reason for r in counted).most_common(3)
     examples = [next(r for r in counted if r.reason == reason) for reason, _ in reasons]
     listed = "\n".join(

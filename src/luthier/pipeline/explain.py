@@ -14,7 +14,7 @@ from luthier.data.store import lengths_of
 from luthier.kernels.patch import Part
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import cached_stages
-from luthier.pipeline.stages import prepare_data
+from luthier.pipeline.stages import curate_rows, prepare_data
 from luthier.plan.resolve import Plan
 from luthier.train.batches import StepPlan
 from luthier.train.forecast import (
@@ -64,6 +64,8 @@ def explain(plan: Plan, listeners: tuple[Listener, ...] = ()) -> Explanation:
     if stages["data"] == "cached":
         return _explain(job, stages, job.dataset)
     with tempfile.TemporaryDirectory(prefix="luthier-plan-") as scratch:
+        if stages["rows"] != "cached":
+            job.artifacts["rows"] = curate_rows(job, "plan", Path(scratch) / "rows", is_stored=False)
         return _explain(job, stages, prepare_data(job, "plan", Path(scratch) / "data"))
 
 

@@ -13,6 +13,8 @@ from luthier.core.errors import TemplateError
 from luthier.core.events import EventLog, Listener
 from luthier.core.hashing import fingerprint, short
 from luthier.core.run_folder import RunFolder
+from luthier.data.curate.flow import Models
+from luthier.data.curate.stage import CuratedRows
 from luthier.data.lint import lint
 from luthier.data.prepare import DatasetVersion
 from luthier.data.read import source_hash
@@ -51,6 +53,12 @@ class Job:
     def recipe(self) -> Recipe:
         """The resolved recipe."""
         return self.plan.recipe
+
+    @property
+    def rows(self) -> CuratedRows:
+        """What the rows stage made."""
+        made: CuratedRows = self.artifacts["rows"]
+        return made
 
     @property
     def dataset(self) -> DatasetVersion:
@@ -124,6 +132,11 @@ class Job:
             "template_hash": template.fingerprint if template else "",
         }
 
+    @property
+    def data_models(self) -> Models:
+        """The models that data steps may ask for."""
+        return Models(load_embed=_embedder, load_write=_writer)
+
     def load_base(self) -> Any:
         """Return the base model, newly loaded."""
         return load_model(
@@ -131,6 +144,18 @@ class Job:
             dtype=self.dtype,
             trust_remote_code=self.recipe.model.trust_remote_code,
         )
+
+
+def _embedder(name: str) -> Any:
+    from luthier.models.embed import Embedder
+
+    return Embedder(name)
+
+
+def _writer(name: str) -> Any:
+    from luthier.models.chat_writer import ChatWriter
+
+    return ChatWriter(name)
 
 
 def open_job(plan: Plan, listeners: tuple[Listener, ...] = (), *, is_recorded: bool = True) -> Job:

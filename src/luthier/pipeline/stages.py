@@ -10,6 +10,7 @@ from typing import Any
 from luthier import __version__
 from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
+from luthier.data.curate.stage import CuratedRows, curate
 from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
 from luthier.evaluate.stage import HeldOut, Report, evaluate
 from luthier.models.chat_model import stop_token_ids
@@ -44,16 +45,36 @@ class Stage:
     make: Callable[[Job, str], Artifact]
 
 
-def _data_fingerprint(job: Job) -> str:
-    recipe = job.recipe
-    return fingerprint(
-        __version__,
-        recipe.data.model_dump(by_alias=True),
-        recipe.objective.model_dump(),
-        recipe.seed,
-        job.input_hashes["data"],
-        job.text_hashes,
+_ENCODING_KEYS = {"max_length", "too_long", "chat_template"}
+"""Keys of `data` that say how rows are encoded; the others say which rows there are."""
+
+
+def _rows_fingerprint(job: Job) -> str:
+    data = job.recipe.data.model_dump(by_alias=True, exclude={*_ENCODING_KEYS, "processes"})
+    return fingerprint(__version__, data, job.recipe.seed, job.input_hashes["data"])
+
+
+def _make_rows(job: Job, digest: str) -> CuratedRows:
+    return curate_rows(job, digest, job.folder.path / "rows")
+
+
+def curate_rows(job: Job, digest: str, folder: Path, *, is_stored: bool = True) -> CuratedRows:
+    """Do the rows stage into a folder; no version of a data set is made unless ``is_stored``."""
+    data = job.recipe.data
+    return curate(
+        data if is_stored else data.model_copy(update={"snapshot": None}),
+        folder=folder,
+        recipe_folder=job.plan.recipe_folder,
+        seed=job.recipe.seed,
+        fingerprint=digest,
+        models=job.data_models,
+        events=job.events,
     )
+
+
+def _data_fingerprint(job: Job) -> str:
+    data = job.recipe.data.model_dump(include=_ENCODING_KEYS)
+    return fingerprint(job.rows.fingerprint, data, job.recipe.objective.model_dump(), job.text_hashes)
 
 
 def _make_data(job: Job, digest: str) -> DatasetVersion:
@@ -62,15 +83,11 @@ def _make_data(job: Job, digest: str) -> DatasetVersion:
 
 def prepare_data(job: Job, digest: str, folder: Path) -> DatasetVersion:
     """Do the data stage into a folder, and tell its notices."""
-    data = job.recipe.data
     dataset = prepare(
-        data.train,
-        data.eval,
-        data.clean,
+        job.rows,
         job.objective.encoder,
+        where=", ".join(source.path for source in job.recipe.data.train),
         folder=folder,
-        recipe_folder=job.plan.recipe_folder,
-        seed=job.recipe.seed,
         fingerprint=digest,
         hashes=job.text_hashes,
         events=job.events,
@@ -195,6 +212,7 @@ def _make_version(job: Job, digest: str) -> ModelVersion:
 
 
 STAGES: tuple[Stage, ...] = (
+    Stage("rows", "rows", CuratedRows, lambda plan: True, _rows_fingerprint, _make_rows),
     Stage("data", "data", DatasetVersion, lambda plan: True, _data_fingerprint, _make_data),
     Stage("train", "model", TrainedModel, lambda plan: True, _train_fingerprint, _make_model),
     Stage(

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from luthier.core.errors import Fault
+from luthier.core.version_address import is_address
 from luthier.plan.base_facts import BaseFacts
-from luthier.recipe.schema import Gate, Recipe, Source
+from luthier.recipe.schema import DataSection, Gate, Recipe, Source
 
 SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
 _SCHEMAS_READ = {"pretraining": ("text",), "sft": ("alpaca", "sharegpt", "messages", "prompt_completion")}
@@ -35,7 +36,7 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
 
 def has_eval_rows(recipe: Recipe) -> bool:
     """Return whether the recipe holds rows out."""
-    return recipe.data.eval.split is not None or bool(recipe.data.eval.sources)
+    return recipe.data.eval.divides or bool(recipe.data.eval.sources)
 
 
 def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
@@ -44,12 +45,14 @@ def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Itera
         yield from _check_source(recipe, source, f"data.train[{index}]", folder)
     for index, source in enumerate(evaluation.sources):
         yield from _check_source(recipe, source, f"data.eval.sources[{index}]", folder)
-    if evaluation.split is not None and evaluation.sources:
-        yield Fault(
-            "data.eval", "has both split and sources", "keep one: a share of the rows, or rows of their own"
-        )
-    if evaluation.group_by and evaluation.split is None:
-        yield Fault("data.eval.group_by", "has no effect without data.eval.split")
+    ways = [name for name in ("split", "folds", "out_of_domain", "sources") if getattr(evaluation, name)]
+    if len(ways) > 1:
+        yield Fault("data.eval", f"has both {ways[0]} and {ways[1]}", "keep one way of holding rows out")
+    if not evaluation.divides:
+        for key in ("group_by", "near_duplicates"):
+            if f"data.eval.{key}" in written:
+                yield Fault(f"data.eval.{key}", "has no effect: no training rows are held out", "split: 0.1")
+    yield from _check_curation(recipe.data)
     if recipe.objective.name == "pretraining":
         for key in ("chat_template", "too_long"):
             if f"data.{key}" in written:
@@ -58,10 +61,28 @@ def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Itera
                 )
 
 
+def _check_curation(data: DataSection) -> Iterator[Fault]:
+    """Yield what cannot take effect in the steps between the files and the split."""
+    named = {name for source in (*data.train, *data.eval.sources) for name in source.attributes}
+    domain = data.eval.out_of_domain
+    if domain is not None and domain.field not in named:
+        cure = f"attributes: [{domain.field}]"
+        yield Fault("data.eval.out_of_domain.field", f"{domain.field} is no attribute of a source", cure)
+    if data.decontaminate.enabled and not data.decontaminate.against and not data.eval.sources:
+        problem = "compares with no rows: there are no eval.sources"
+        yield Fault("data.decontaminate", problem, "name files: `against: [FILE]`")
+    by = [data.balance.by] if isinstance(data.balance.by, str) else data.balance.by or []
+    for name in by:
+        if name not in ("label", "group", "source", "task") and name not in named:
+            yield Fault("data.balance.by", f"{name} is no attribute of a source", f"attributes: [{name}]")
+
+
 def _check_source(recipe: Recipe, source: Source, path: str, folder: Path) -> Iterator[Fault]:
     file = folder / source.path
     suffixes = [s for s in file.suffixes if s != ".gz"]
-    if not file.is_file():
+    if is_address(file):
+        pass  # what it names, the data stage finds or refuses before it reads a row
+    elif not file.is_file():
         yield Fault(f"{path}.path", f"no file at {file}", _cure_of_missing(file, source.path))
     elif not suffixes or suffixes[-1] not in SOURCE_SUFFIXES:
         yield Fault(

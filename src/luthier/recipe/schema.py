@@ -10,6 +10,18 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field
 
+from luthier.recipe.data_sections.augment import AugmentSection
+from luthier.recipe.data_sections.balance import BalanceSection
+from luthier.recipe.data_sections.clean import CleanSection as CleanTexts
+from luthier.recipe.data_sections.duplicates import (
+    DecontaminateSection,
+    DeduplicateSection,
+    FoldsSection,
+    OutOfDomainSection,
+)
+from luthier.recipe.data_sections.label_errors import LabelErrorsSection
+from luthier.recipe.data_sections.pii import PiiSection
+from luthier.recipe.data_sections.versions import SnapshotSection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
 
@@ -77,7 +89,7 @@ class Source(Section):
 
 
 class EvalSection(Section):
-    """The held-out rows: a share of the training rows, or sources of their own."""
+    """The held-out rows: a share, a fold or a domain of the training rows, or sources of their own."""
 
     split: Fraction | None = Field(
         None,
@@ -89,12 +101,33 @@ class EvalSection(Section):
     group_by: str | None = Field(
         None, description="A field of the rows: rows with the same value stay on one side of the split."
     )
+    folds: FoldsSection | None = Field(None, description="Hold out one of several equal parts.")
+    out_of_domain: OutOfDomainSection | None = Field(
+        None, description="Hold out the rows of a domain; the source's `attributes` must name its field."
+    )
+    near_duplicates: Literal["ignore", "together"] = Field(
+        "ignore",
+        description="`together` keeps rows whose texts are nearly the same (Jaccard of their n-grams from 0.8) "
+        "on one side.",
+    )
+
+    @property
+    def divides(self) -> bool:
+        """Whether training rows are held out."""
+        return self.split is not None or self.folds is not None or self.out_of_domain is not None
 
 
-class CleanSection(Section):
-    """What is done to the rows before they are encoded."""
+class CleanSection(CleanTexts):
+    """What is done to rows before they are split and encoded; of all this only `deduplicate` is on by default."""
 
-    deduplicate: Literal["exact", "off"] = Field("exact", description="Drop rows equal to an earlier one.")
+    deduplicate: DeduplicateSection = Field(
+        default_factory=lambda: DeduplicateSection.model_validate("exact"),
+        description="Leave out rows that repeat another; `exact`, `near`, `semantic`, `off`, or a section.",
+    )
+    pii: PiiSection = Field(
+        default_factory=PiiSection,
+        description="Personal data and secrets: an action such as `mask`, or a section.",
+    )
 
 
 class DataSection(Section):
@@ -103,6 +136,16 @@ class DataSection(Section):
     train: list[Source] = Field(min_length=1, description="Files of training rows.")
     eval: EvalSection = Field(default_factory=lambda: EvalSection.model_validate({"split": 0.1}))
     clean: CleanSection = Field(default_factory=CleanSection)
+    label_errors: LabelErrorsSection = Field(default_factory=LabelErrorsSection)
+    decontaminate: DecontaminateSection = Field(default_factory=DecontaminateSection)
+    augment: AugmentSection = Field(default_factory=AugmentSection)
+    balance: BalanceSection = Field(default_factory=BalanceSection)
+    snapshot: SnapshotSection | None = Field(
+        None, description="Store the rows as a version of a data set; default: no."
+    )
+    processes: PositiveInt = Field(
+        1, description="Processes that clean rows; the result does not depend on it."
+    )
     max_length: PositiveInt = Field(1024, description="Longest sequence in tokens.")
     too_long: Literal["truncate", "drop", "error"] = Field(
         "truncate",

@@ -1,0 +1,230 @@
+"""The way of the rows: read, clean, mask, deduplicate, decontaminate, split, multiply, balance, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+
+from luthier.data.annotation import label_error_step
+from luthier.data.annotation.label_error_step import Place
+from luthier.data.annotation.label_errors import Findings
+from luthier.data.augment import build as augment
+from luthier.data.augment.contract import Embed, Write
+from luthier.data.augment.counts import AugmentCounts
+from luthier.data.augment.held_out import held_out_keys
+from luthier.data.augment.step import Augmentation
+from luthier.data.balance import steps as balance
+from luthier.data.balance.step import Balance
+from luthier.data.budget import check_rows_left
+from luthier.data.clean import build as clean
+from luthier.data.contamination import Decontaminate
+from luthier.data.curate.divide import Division
+from luthier.data.duplicates import steps as duplicates
+from luthier.data.duplicates.exact import EqualSamples, ExactDuplicates
+from luthier.data.duplicates.remove import RemoveDuplicates
+from luthier.data.example import Rejection
+from luthier.data.operators.batch import batches_of_samples, leave_out_at, samples_of
+from luthier.data.operators.execute import Step, apply
+from luthier.data.operators.files import open_batches
+from luthier.data.operators.spool import BatchSpool
+from luthier.data.pii import section as pii
+from luthier.data.pii.report import PiiReport, collected
+from luthier.data.pii.vault import Append, writing_map
+from luthier.data.read import read_source
+from luthier.recipe.schema import DataSection, Source
+
+IN_EVALUATION = "in_evaluation_set"
+PII_MAP_FILE = "pii_map.jsonl"
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models that steps may ask for, by name; none is loaded unless a step does.
+
+    Args:
+        load_embed: A sentence encoder: from texts to unit vectors.
+        load_write: A chat model: from prompts to answers.
+    """
+
+    load_embed: Callable[[str], Embed]
+    load_write: Callable[[str], Write]
+
+
+@dataclass
+class Told:
+    """What the steps tell beside the rows themselves."""
+
+    pii: PiiReport | None = None
+    label_errors: Findings | None = None
+    suspects: list[dict[str, Any]] = field(default_factory=list)
+    augmented: AugmentCounts | None = None
+    balance: Balance | None = None
+
+
+@dataclass
+class Curation:
+    """The rows of a recipe on their way.
+
+    Args:
+        data: Of the recipe.
+        recipe_folder: Relative paths start here.
+        folder: Gets the map of personal data, where one is kept.
+        scratch: For files between the steps.
+        seed: Of every draw.
+        models: For steps that need one.
+        on_rows: Called with the number of rows read so far.
+    """
+
+    data: DataSection
+    recipe_folder: Path
+    folder: Path
+    scratch: Path
+    seed: int
+    models: Models
+    on_rows: Callable[[int], None] = lambda rows: None
+    told: Told = field(default_factory=Told)
+    num_read: int = 0
+    _unreadable: list[Rejection] = field(default_factory=list)
+
+    def run(self) -> dict[str, BatchSpool]:
+        """Return the rows of ``train`` and of ``eval``, those that are left out among them.
+
+        Raises:
+            DataError: A file cannot be read, or too little of it can be used.
+        """
+        evaluation, data = self.data.eval, self.data
+        with ExitStack() as stack:
+            keep_map = None
+            if data.clean.pii.keep_map:
+                keep_map = stack.enter_context(
+                    writing_map(self.folder / PII_MAP_FILE, data.clean.pii.key_env)
+                )
+            held_out = self._spool("held_out", self._cleaned(evaluation.sources, None, keep_map))
+            train = self._spool("read", self._cleaned(data.train, evaluation.group_by, keep_map))
+        if data.clean.deduplicate.kind != "off":
+            held_out = self._spool("held_out_once", RemoveDuplicates(EqualSamples)(held_out))
+        train = self._spool("once", _through(train, self._judges(held_out)))
+        self._check_left(train, data.train)
+        if evaluation.sources:
+            self._check_left(held_out, evaluation.sources)
+        if evaluation.divides:
+            division = Division(train, evaluation, self.seed)
+            held_out = self._spool("eval", division.side(train, "eval"))
+            train = self._spool("train", division.side(train, "train"))
+        augmentation = self._augmentation(held_out)
+        weighing = balance.steps_of(self.data.balance, seed=self.seed, on_balance=self._note_balance)
+        train = self._spool("grown", _through(train, [*augmentation, *weighing]))
+        self.told.augmented = augmentation[0].counts if augmentation else None
+        return {"train": train, "eval": held_out}
+
+    def _spool(self, name: str, batches: Iterable[pyarrow.RecordBatch]) -> BatchSpool:
+        return BatchSpool(self.scratch / f"{name}.arrow").fill(batches)
+
+    def _cleaned(
+        self, sources: Sequence[Source], group_by: str | None, keep_map: Append | None
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Read sources, and do to each row what needs no other."""
+        entries = chain.from_iterable(
+            read_source(source, self.recipe_folder, group_by=group_by) for source in sources
+        )
+        section = self.data.clean
+        batches = _through(self._counted(batches_of_samples(entries)), clean.steps_of(section))
+        masking = pii.operators_of(section.pii)
+        operators = [*clean.operators_of(section), *masking]
+        batches = apply(batches, operators, num_processes=self.data.processes)
+        if not masking:
+            return batches
+        self.told.pii = self.told.pii or PiiReport()
+        return collected(batches, self.told.pii, on_sealed=keep_map or (lambda sealed: None))
+
+    def _counted(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        for batch in batches:
+            self.num_read += batch.num_rows
+            self._unreadable += _rejections(batch)
+            self.on_rows(self.num_read)
+            yield batch
+
+    def _judges(self, held_out: BatchSpool) -> list[Step]:
+        """Return what leaves out training rows because of other rows."""
+        data = self.data
+        steps: list[Step] = [
+            *label_error_step.steps_of(
+                data.label_errors, self.models.load_embed, seed=self.seed, on_found=self._note_label_errors
+            )
+        ]
+        duplicate = data.clean.deduplicate
+        if duplicate.kind == "exact":
+            steps.append(RemoveDuplicates(EqualSamples, duplicate.keep))
+        else:
+            embed = self.models.load_embed(duplicate.encoder) if duplicate.kind == "semantic" else None
+            steps += duplicates.steps_of(duplicate, seed=self.seed, embed=embed)
+        if held_out.num_kept:
+            steps.append(lambda batches: _without_held_out(batches, held_out))
+        if data.decontaminate.enabled:
+            others = [open_batches(self.recipe_folder / path) for path in data.decontaminate.against]
+            check = Decontaminate(
+                chain(held_out, *others),
+                ngram=data.decontaminate.ngram,
+                cjk_ngram=data.decontaminate.cjk_ngram,
+            )
+            steps.append(lambda batches: map(check, batches))
+        return steps
+
+    def _augmentation(self, held_out: BatchSpool) -> list[Augmentation]:
+        section = self.data.augment
+        return augment.steps_of(
+            section,
+            seed=self.seed,
+            folder=self.recipe_folder,
+            load_embed=self.models.load_embed,
+            load_write=self.models.load_write,
+            held_out=held_out_keys(held_out) if section.operations else frozenset(),
+        )
+
+    def _note_label_errors(self, findings: Findings, places: Sequence[Place]) -> None:
+        self.told.label_errors = findings
+        self.told.suspects = [
+            {"source": places[s.index][0], "row": places[s.index][1], **asdict(s)} for s in findings.suspects
+        ]
+
+    def _note_balance(self, found: Balance) -> None:
+        self.told.balance = found
+
+    def _check_left(self, rows: BatchSpool, sources: Sequence[Source]) -> None:
+        """Refuse sources of which too little can be used."""
+        names = list(dict.fromkeys(source.path for source in sources))
+        faulty = [rejection for rejection in self._unreadable if rejection.source in names]
+        others = list(chain.from_iterable(map(_rejections, rows)))
+        check_rows_left(rows.num_rows, rows.num_kept, faulty, ", ".join(names), others=others)
+
+
+def _through(batches: Iterable[pyarrow.RecordBatch], steps: Sequence[Step]) -> Iterable[pyarrow.RecordBatch]:
+    return reduce(lambda rows, step: step(rows), steps, batches)
+
+
+def _without_held_out(
+    batches: Iterable[pyarrow.RecordBatch], held_out: BatchSpool
+) -> Iterator[pyarrow.RecordBatch]:
+    """Leave out training rows that are held out: no row of an evaluation source is trained."""
+    seen = ExactDuplicates()
+    for batch in held_out:
+        for sample in samples_of(batch):
+            seen.first_place(sample)
+    for batch in batches:
+        kept = [index for index, is_kept in enumerate(batch["reason"].is_null().to_pylist()) if is_kept]
+        places = {index: seen.place_of(s) for index, s in zip(kept, samples_of(batch), strict=True)}
+        yield leave_out_at(batch, {i: (IN_EVALUATION, f"equal to {p}") for i, p in places.items() if p})
+
+
+def _rejections(batch: pyarrow.RecordBatch) -> list[Rejection]:
+    """Return the rows of a batch that are left out."""
+    columns = ("source", "row", "reason", "detail")
+    fields = zip(*(batch[name].to_pylist() for name in columns), strict=True)
+    return [Rejection(*each) for each in fields if each[2] is not None]
