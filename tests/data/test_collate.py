@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -89,3 +90,17 @@ def test_to_moves_every_tensor(make_rows: MakeRows) -> None:
         tensors = (moved.input_ids, moved.labels, moved.position_ids, moved.cu_seqlens, moved.attention_mask)
         assert {t.device.type for t in tensors if t is not None} == {"meta"}
         assert moved.num_supervised == batch.num_supervised
+
+
+def test_every_label_has_the_weight_of_its_row(make_rows: MakeRows) -> None:
+    rows = [replace(row, weight=weight) for row, weight in zip(make_rows(3), (0.5, 1.0, 3.0), strict=True)]
+    for batch in (collate_packed(rows), collate_padded(rows, 0)):
+        assert batch.label_weights is not None and batch.label_weights.shape == batch.labels.shape
+        found = batch.label_weights[batch.labels != IGNORED].tolist()
+        assert found == [row.weight for row in rows for _ in range(row.num_supervised)]
+        assert batch.weight == sum(found)
+
+
+def test_rows_of_weight_one_carry_no_weights(make_rows: MakeRows) -> None:
+    for batch in (collate_packed(make_rows(3)), collate_padded(make_rows(3), 0)):
+        assert batch.label_weights is None and batch.weight == batch.num_supervised

@@ -22,7 +22,7 @@ SAMPLE = Sample(
 
 def _same(left: Sequence[Example], right: Sequence[Example]) -> bool:
     def facts(row: Example) -> tuple[object, ...]:
-        return (row.source, row.row, row.num_truncated, row.lost_end, row.num_escaped)
+        return (row.source, row.row, row.num_truncated, row.lost_end, row.num_escaped, row.weight)
 
     return len(left) == len(right) and all(
         a.input_ids.tolist() == b.input_ids.tolist()
@@ -43,7 +43,9 @@ def test_rows_and_samples_come_back(tmp_path: Path, make_rows: Callable[..., lis
 
 def test_every_field_comes_back(tmp_path: Path) -> None:
     ids = np.arange(4, dtype=np.int32)
-    row = Example(ids, ids[::-1].copy(), "a.jsonl", 7, num_truncated=3, lost_end=True, num_escaped=2)
+    row = Example(
+        ids, ids[::-1].copy(), "a.jsonl", 7, num_truncated=3, lost_end=True, num_escaped=2, weight=0.3
+    )
     write_examples(tmp_path / "a.parquet", [(SAMPLE, [row])])
     stored = StoredExamples(tmp_path / "a.parquet")
     assert _same(stored, [row]) and list(stored.samples()) == [SAMPLE]

@@ -51,6 +51,7 @@ def _reference(tensors: dict[str, Tensor], asked: dict[str, Any]) -> Tensor:
     softcap=st.sampled_from([None, 3.0]),
     scale=st.sampled_from([1.0, 0.25]),
     reduction=st.sampled_from(["sum", "mean", "none"]),
+    has_weights=st.booleans(),
 )
 def test_equals_cross_entropy(
     positions: int,
@@ -61,8 +62,10 @@ def test_equals_cross_entropy(
     softcap: float | None,
     scale: float,
     reduction: str,
+    has_weights: bool,
 ) -> None:
     results = []
+    weights_N = torch.linspace(0.3, 5, positions) if has_weights else None
     for is_ours in (True, False):
         tensors = _tensors(positions, vocabulary)
         tensors["hidden"].requires_grad_(trains[0])
@@ -75,10 +78,15 @@ def test_equals_cross_entropy(
             "logit_scale": scale,
             "reduction": reduction,
         }
+        if is_ours and weights_N is not None:
+            asked["weights_N"] = weights_N
         if is_ours:
             loss = linear_cross_entropy(tensors["hidden"], tensors["weight"], tensors["targets"], **asked)
         else:
-            loss = _reference(tensors, asked)
+            loss = _reference(tensors, asked if weights_N is None else {**asked, "reduction": "none"})
+            if weights_N is not None:
+                loss = loss * weights_N
+                loss = {"sum": loss.sum(), "mean": loss.mean(), "none": loss}[reduction]
         if any(trains):
             weights = torch.linspace(-1, 2, positions) if reduction == "none" else torch.tensor(1.7)
             (loss * weights).sum().backward()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from luthier.data.example import IGNORED, Example
+from luthier.kernels.accelerate import accelerate
 from luthier.objectives.language_modeling import LanguageModeling
+from tests.kernels.families import with_lora
 
 Made = Callable[..., Any]
 PAD = 0
@@ -153,6 +158,71 @@ def test_a_batch_without_labels_costs_nothing(packing: bool, make_tiny_llama: Ma
     loss.total.backward()
     assert loss.num_items == 0 and loss.total.item() == 0.0
     assert len(ours.item_losses(model, ours.collate(rows))) == 0
+
+
+def weighted(row: Example, weight: float) -> Example:
+    return replace(row, weight=weight)
+
+
+def gradient(model: Any, ours: LanguageModeling, steps: list[list[Example]]) -> dict[str, torch.Tensor]:
+    """The gradient of a step of several micro-batches, as the loop makes it."""
+    model.zero_grad()
+    batches = [ours.collate(rows) for rows in steps]
+    weight = sum(batch.weight for batch in batches)
+    for batch in batches:
+        (ours.loss(model, batch).total / weight).backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("packing", [True, False])
+@pytest.mark.parametrize("is_fast", [True, False])
+@pytest.mark.parametrize("trained", ["all", "adapter", "bent head"])
+def test_a_weight_of_two_is_the_row_twice(
+    packing: bool, is_fast: bool, trained: str, make_tiny_llama: Made, rows: list[Example]
+) -> None:
+    model = make_tiny_llama()
+    if trained != "all":
+        model = with_lora(
+            model, **({"target_modules": ["q_proj", "lm_head"]} if trained == "bent head" else {})
+        )
+    if is_fast:
+        accelerate(model)
+    ours = objective(packing=packing)
+    twice = gradient(model, ours, [[*rows[:3], rows[1], rows[1], *rows[3:], rows[4]]])
+    heavy = [weighted(row, {1: 3.0, 4: 2.0}.get(number, 1.0)) for number, row in enumerate(rows)]
+    for steps in ([heavy], [heavy[:2], heavy[2:]]):
+        found = gradient(model, ours, steps)
+        assert found.keys() == twice.keys()
+        for name, expected in twice.items():
+            torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_equal_weights_change_nothing(packing: bool, make_tiny_llama: Made, rows: list[Example]) -> None:
+    model, ours = make_tiny_llama(), objective(packing=packing)
+    plain, heavy = ours.collate(rows), ours.collate([weighted(row, 0.25) for row in rows])
+    assert plain.label_weights is None and plain.weight == plain.num_supervised
+    assert heavy.weight == plain.weight / 4 and heavy.unweighted().label_weights is None
+    with torch.no_grad():
+        one, other = ours.loss(model, plain), ours.loss(model, heavy)
+        assert torch.equal(ours.loss(model, heavy.unweighted()).total, one.total)
+        assert torch.equal(ours.item_losses(model, heavy), ours.item_losses(model, plain))
+    assert one.total.item() / plain.weight == pytest.approx(other.total.item() / heavy.weight, rel=1e-6)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(weights=st.lists(st.floats(0.01, 50.0), min_size=6, max_size=6), packing=st.booleans())
+def test_the_weighted_mean_is_that_of_the_labels(
+    make_tiny_llama: Made, make_rows: Made, weights: list[float], packing: bool
+) -> None:
+    """sum(w · loss) / sum(w) over labels, with each label's loss from the model without weights."""
+    model, rows, ours = make_tiny_llama(), make_rows(6), objective(packing=packing)
+    batch = ours.collate([weighted(row, weight) for row, weight in zip(rows, weights, strict=True)])
+    each = np.repeat(weights, [row.num_supervised for row in rows])
+    with torch.no_grad():
+        losses = ours.item_losses(model, batch).double().numpy()
+        total = ours.loss(model, batch).total.item()
+    assert total / batch.weight == pytest.approx(float(np.average(losses, weights=each)), rel=1e-5)
 
 
 def test_packing_chooses_the_batch(make_rows: Made) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,14 @@ def assert_close(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor], tol
         torch.testing.assert_close(one[name], two[name], atol=tolerance, rtol=tolerance, msg=name)
 
 
+@pytest.mark.parametrize("has_weights", [True, False])
 @pytest.mark.parametrize("packing", [True, False])
 def test_accumulation_equals_a_larger_batch(
-    packing: bool, make_tiny_llama: Made, make_rows: Made, tmp_path: Path
+    packing: bool, has_weights: bool, make_tiny_llama: Made, make_rows: Made, tmp_path: Path
 ) -> None:
     rows = make_rows(16)
+    if has_weights:
+        rows = [replace(row, weight=0.2 + number % 5) for number, row in enumerate(rows)]
     common = {"packing": packing, "num_train_epochs": 2.0, "max_grad_norm": None}
     large, _, _ = train(tmp_path / "a", make_tiny_llama(), rows, per_device_train_batch_size=8, **common)
     small, _, _ = train(
@@ -100,6 +104,28 @@ def test_accumulation_equals_a_larger_batch(
         **common,
     )
     assert_close(large, small, 2e-5)
+
+
+def test_weights_change_training_by_their_ratios_and_never_the_held_out_loss(
+    make_tiny_llama: Made, make_rows: Made, tmp_path: Path
+) -> None:
+    rows, held_out = make_rows(8), make_rows(4, seed=1)
+    runs = []
+    for name, weights in (("a", [1.0] * 8), ("b", [1.0] * 4 + [3.0] * 4), ("c", [2.0] * 4 + [6.0] * 4)):
+        weighted = [replace(row, weight=weight) for row, weight in zip(rows, weights, strict=True)]
+        heavy = [replace(row, weight=9.0 + number) for number, row in enumerate(held_out)]
+        one, events, _ = train(tmp_path / name, make_tiny_llama(), weighted, heavy, max_steps=2)
+        _, plain_events, _ = train(
+            tmp_path / f"{name} plain", make_tiny_llama(), weighted, held_out, max_steps=2
+        )
+        losses = [
+            [event["eval_loss"] for event in told if event["kind"] == "evaluation"]
+            for told in (events, plain_events)
+        ]
+        assert losses[0] == losses[1]
+        runs.append(one)
+    assert_close(runs[1], runs[2], 1e-5)
+    assert any((runs[0][name] - runs[1][name]).abs().max() > 1e-3 for name in runs[0])
 
 
 def test_packing_equals_padding(make_tiny_llama: Made, make_rows: Made, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -22,6 +24,8 @@ class Batch:
         cu_seqlens: Where each row starts in the flattened tokens, and the total, int32, shape [rows + 1].
         places: Where each row stands, for messages.
         num_supervised: Labels that enter the loss.
+        weight: Sum of the weights of those labels: their number where every row weighs 1.
+        label_weights: Factor of the loss of each label, float32, shape [B, T]; None where every row weighs 1.
     """
 
     input_ids: torch.Tensor
@@ -31,6 +35,12 @@ class Batch:
     cu_seqlens: torch.Tensor
     places: tuple[str, ...]
     num_supervised: int
+    weight: float
+    label_weights: torch.Tensor | None
+
+    def unweighted(self) -> Batch:
+        """Return the batch with every row at weight 1, as it is measured."""
+        return replace(self, weight=float(self.num_supervised), label_weights=None)
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with its tensors on ``device``."""
@@ -41,6 +51,7 @@ class Batch:
             position_ids=self.position_ids.to(device),
             attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
             cu_seqlens=self.cu_seqlens.to(device),
+            label_weights=None if self.label_weights is None else self.label_weights.to(device),
         )
 
 
@@ -59,7 +70,7 @@ def collate_packed(examples: Sequence[Example]) -> Batch:
         attention_mask=None,
         cu_seqlens=_starts(lengths),
         places=tuple(example.place for example in examples),
-        num_supervised=sum(example.num_supervised for example in examples),
+        **_weighed(examples, lengths, is_packed=True),
     )
 
 
@@ -82,8 +93,22 @@ def collate_padded(examples: Sequence[Example], pad_token_id: int) -> Batch:
         attention_mask=attention_mask,
         cu_seqlens=_starts(lengths),
         places=tuple(example.place for example in examples),
-        num_supervised=sum(example.num_supervised for example in examples),
+        **_weighed(examples, lengths, is_packed=False),
     )
+
+
+def _weighed(examples: Sequence[Example], lengths: Sequence[int], *, is_packed: bool) -> dict[str, Any]:
+    """Return the number of labels that enter the loss, the sum of their weights, and the weights where they differ."""
+    counts = [example.num_supervised for example in examples]
+    weight = math.fsum(example.weight * count for example, count in zip(examples, counts, strict=True))
+    label_weights = None
+    if any(example.weight != 1.0 for example in examples):
+        weights = torch.tensor([example.weight for example in examples], dtype=torch.float32)
+        if is_packed:
+            label_weights = weights.repeat_interleave(torch.tensor(lengths)).unsqueeze(0)
+        else:
+            label_weights = weights.unsqueeze(1).expand(-1, max(lengths)).contiguous()
+    return {"num_supervised": sum(counts), "weight": weight, "label_weights": label_weights}
 
 
 def _starts(lengths: Sequence[int]) -> torch.Tensor:

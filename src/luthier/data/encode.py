@@ -117,6 +117,7 @@ class ChatEncoder:
             num_truncated=num_truncated,
             lost_end=lost_end,
             num_escaped=chat.num_escaped,
+            weight=sample.weight,
         )
 
 
@@ -164,4 +165,6 @@ class TextEncoder:
             # A block of one token has nothing to predict; it takes a neighbour from the block before.
             blocks[-1].insert(0, blocks[-2].pop())
         arrays = [np.asarray(block, dtype=np.int32) for block in blocks]
-        return [Example(array, array.copy(), sample.source, sample.row) for array in arrays]
+        return [
+            Example(array, array.copy(), sample.source, sample.row, weight=sample.weight) for array in arrays
+        ]

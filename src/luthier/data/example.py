@@ -25,6 +25,7 @@ class Example:
         num_truncated: Tokens cut off to fit ``max_length``.
         lost_end: Whether an answer was cut before its end token.
         num_escaped: Special tokens that stood in the content and were encoded as plain characters.
+        weight: Factor of the row's losses; 2 trains as the row twice.
     """
 
     input_ids: NDArray[np.int32]
@@ -34,6 +35,7 @@ class Example:
     num_truncated: int = 0
     lost_end: bool = False
     num_escaped: int = 0
+    weight: float = 1.0
 
     @property
     def num_supervised(self) -> int:

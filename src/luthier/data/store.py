@@ -17,7 +17,7 @@ from luthier.data.example import Example
 from luthier.data.sample import Answer, Message, Sample
 
 _TOKENS = ("input_ids", "labels")
-_FACTS = ("source", "row", "num_truncated", "lost_end", "num_escaped")
+_FACTS = ("source", "row", "num_truncated", "lost_end", "num_escaped", "weight")
 _SCHEMA = pyarrow.schema(
     [
         ("input_ids", pyarrow.list_(pyarrow.int32())),
@@ -27,6 +27,7 @@ _SCHEMA = pyarrow.schema(
         ("num_truncated", pyarrow.int64()),
         ("lost_end", pyarrow.bool_()),
         ("num_escaped", pyarrow.int64()),
+        ("weight", pyarrow.float64()),
         ("sample", pyarrow.string()),
     ]
 )

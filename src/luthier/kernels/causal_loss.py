@@ -71,9 +71,15 @@ class CausalLM:
         return head if isinstance(head, nn.Linear) and not hasattr(head, "lora_A") else None
 
     def loss(
-        self, hidden_ND: Tensor, targets_N: Tensor, *, reduction: str = "sum", smoothing: float = 0.0
+        self,
+        hidden_ND: Tensor,
+        targets_N: Tensor,
+        *,
+        reduction: str = "sum",
+        smoothing: float = 0.0,
+        weights_N: Tensor | None = None,
     ) -> Tensor:
-        """Return the cross-entropy at labelled positions."""
+        """Return the cross-entropy at labelled positions, each times its weight."""
         if (head := self.plain_head) is not None:
             return linear_cross_entropy(
                 hidden_ND,
@@ -84,6 +90,7 @@ class CausalLM:
                 softcap=self.softcap,
                 logit_scale=self.logit_scale,
                 reduction=reduction,
+                weights_N=weights_N,
             )
         losses = [
             checkpoint(
@@ -96,6 +103,8 @@ class CausalLM:
             for i in range(0, len(targets_N), _CHUNK)
         ]
         loss_N = torch.cat(losses) if losses else hidden_ND.sum(dim=-1).float()
+        if weights_N is not None:
+            loss_N = loss_N * weights_N
         return loss_N if reduction == "none" else loss_N.sum() if reduction == "sum" else loss_N.mean()
 
     def bent_logits(self, hidden_CD: Tensor) -> Tensor:
@@ -162,7 +171,8 @@ def labelled_positions(labels_BT: Tensor) -> tuple[Tensor, Tensor]:
 def causal_lm_loss(model: Any, batch: Batch, *, label_smoothing: float = 0.0) -> tuple[Tensor, int]:
     """Return the summed loss over the labelled tokens of a micro-batch, and their number.
 
-    No logits are formed except at labelled positions, a chunk at a time. Works in training and evaluation mode,
+    Each token's loss is multiplied by its weight, where the batch has weights. No logits are formed except at
+    labelled positions, a chunk at a time. Works in training and evaluation mode,
     with and without gradients, for accelerated and plain models, with and without autocast.
 
     Args:
@@ -174,11 +184,14 @@ def causal_lm_loss(model: Any, batch: Batch, *, label_smoothing: float = 0.0) ->
         The float32 sum (differentiable, also where no token has a label) and the number of labels.
     """
     positions_N, targets_N = labelled_positions(batch.labels)
+    # A label stands one to the right of the position that predicts it.
+    weights_N = None if batch.label_weights is None else batch.label_weights.flatten()[positions_N + 1]
     if split_obstacle(model):
         losses_N = _losses_of_logits(model, batch, positions_N, targets_N, label_smoothing)
-        return losses_N.sum(), len(targets_N)
+        return (losses_N if weights_N is None else losses_N * weights_N).sum(), len(targets_N)
     hidden_ND = _hidden_states(model, batch, positions_N)
-    return CausalLM.of(model).loss(hidden_ND, targets_N, smoothing=label_smoothing), len(targets_N)
+    loss = CausalLM.of(model).loss(hidden_ND, targets_N, smoothing=label_smoothing, weights_N=weights_N)
+    return loss, len(targets_N)
 
 
 def causal_lm_log_probabilities(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:

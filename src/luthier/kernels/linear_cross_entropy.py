@@ -29,6 +29,7 @@ def linear_cross_entropy(
     softcap: float | None = None,
     logit_scale: float = 1.0,
     reduction: str = "sum",
+    weights_N: Tensor | None = None,
 ) -> Tensor:
     """Return the cross-entropy of ``hidden @ weight.T (+ bias)``.
 
@@ -41,6 +42,7 @@ def linear_cross_entropy(
         softcap: Logits become ``softcap * tanh(logit / softcap)``; None for no cap.
         logit_scale: Factor of the logits, before the cap.
         reduction: ``sum``, ``mean``, or ``none`` for [N].
+        weights_N: Factor of each position's loss, float32; None for 1. A mean is over positions all the same.
 
     Raises:
         ValueError: Unknown reduction.
@@ -63,6 +65,7 @@ def linear_cross_entropy(
         softcap,
         logit_scale,
         reduction == "none",
+        weights_N,
     )
     if reduction == "none":
         return loss_N
@@ -145,6 +148,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         softcap: float | None,
         scale: float,
         by_position: bool,
+        weights_N: Tensor | None,
     ) -> Tensor:
         head = _Head(weight_VD, bias, hidden_ND.dtype, softcap, scale)
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
@@ -163,18 +167,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
             chunk = slice(start, start + step)
             logits_CV = head.logits(hidden_ND[chunk])
             loss_N[chunk], grad_CV = _loss_and_gradient(logits_CV, targets_N[chunk], smoothing)
+            weights_C = None if weights_N is None else weights_N[chunk]
+            if weights_C is not None:
+                loss_N[chunk] *= weights_C
             if not needs_any:
                 continue
             grad_CV = head.through_bend(grad_CV, logits_CV)
             if grad_hidden_ND is not None:
                 torch.mm(grad_CV, head.weight_VD, out=grad_hidden_ND[chunk])
+                if weights_C is not None:
+                    grad_hidden_ND[chunk] *= weights_C.unsqueeze(1)
             if sums is not None:
-                sums.add(grad_CV, hidden_ND[chunk])
+                sums.add(grad_CV, hidden_ND[chunk], weights_C)
         ctx.by_position = by_position
         ctx.settings = (smoothing, softcap, scale)
         recomputed = (
             (hidden_ND, weight_VD, bias, targets_N) if by_position and (needs_weight or needs_bias) else ()
         )
+        ctx.weights_N = weights_N
         ctx.save_for_backward(
             grad_hidden_ND, sums.weight_VD if sums else None, sums.bias_V if sums else None, *recomputed
         )
@@ -185,7 +195,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden_ND, grad_weight_VD, grad_bias_V, *recomputed = ctx.saved_tensors
         if recomputed:
-            grad_weight_VD, grad_bias_V = _head_gradient_again(grad, *recomputed, *ctx.settings)
+            grad_N = grad if ctx.weights_N is None else grad * ctx.weights_N
+            grad_weight_VD, grad_bias_V = _head_gradient_again(grad_N, *recomputed, *ctx.settings)
         if grad_hidden_ND is not None:
             factor = grad.unsqueeze(1) if ctx.by_position else grad
             grad_hidden_ND = (grad_hidden_ND * factor).to(grad_hidden_ND.dtype)
@@ -200,7 +211,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             grad_hidden_ND,
             grad_weight_VD if needs_weight else None,
             grad_bias_V if needs_bias else None,
-            *(None,) * 5,
+            *(None,) * 6,
         )
 
 
@@ -212,13 +223,18 @@ class _HeadGradient:
         self.weight_VD = None if weight_VD is None else torch.zeros(weight_VD.shape, dtype=torch.float32)
         self.bias_V = None if bias is None else torch.zeros(bias.shape, dtype=torch.float32)
 
-    def add(self, grad_CV: Tensor, hidden_CD: Tensor) -> None:
+    def add(self, grad_CV: Tensor, hidden_CD: Tensor, weights_C: Tensor | None = None) -> None:
+        """Add a chunk; weights meet the hidden states, which are far fewer numbers than the logits' gradient."""
+        if weights_C is not None:
+            hidden_CD = (hidden_CD * weights_C.unsqueeze(1)).to(hidden_CD.dtype)
         if self.weight_VD is not None:
             if grad_CV.dtype == torch.float32:
                 self.weight_VD.addmm_(grad_CV.t(), hidden_CD)
             else:
                 self.weight_VD.add_(torch.mm(grad_CV.t(), hidden_CD))
         if self.bias_V is not None:
+            if weights_C is not None:
+                grad_CV = grad_CV.float() * weights_C.unsqueeze(1)
             self.bias_V.add_(grad_CV.sum(dim=0, dtype=torch.float32))
 
 

@@ -16,7 +16,7 @@ class Loss(NamedTuple):
     """A loss before normalisation.
 
     Args:
-        total: Sum over the supervised items of the batch, a scalar tensor with gradient.
+        total: Sum over the supervised items of the batch, each times its weight; a scalar tensor with gradient.
         num_items: Supervised items in the batch.
         metrics: Further sums to report, by name.
     """
@@ -29,8 +29,8 @@ class Loss(NamedTuple):
 class Objective(Protocol):
     """Turns rows into batches and batches into a loss.
 
-    The loop divides the sum of the totals by the items of the whole optimizer step, over all
-    micro-batches, so that accumulation equals a larger batch exactly.
+    The loop divides the sum of the totals by the weight of all items of the whole optimizer step (their number,
+    where every row weighs 1), over all micro-batches, so that accumulation equals a larger batch exactly.
     """
 
     encoder: Encoder

@@ -33,10 +33,10 @@ class LanguageModeling:
         return collate_packed(examples) if self._packing else collate_padded(examples, self._pad_token_id)
 
     def loss(self, model: Any, batch: Batch) -> Loss:
-        """Return the summed cross-entropy of the supervised tokens, in float32."""
+        """Return the summed cross-entropy of the supervised tokens, each times its row's weight, in float32."""
         total, num_items = causal_lm_loss(model, batch)
         return Loss(total, num_items, {})
 
     def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
-        """Return the cross-entropy of each supervised token, row after row."""
+        """Return the cross-entropy of each supervised token, row after row; weights play no part."""
         return -causal_lm_log_probabilities(model, batch)[0]

@@ -35,9 +35,10 @@ class StepResult:
     """What one optimizer step did.
 
     Args:
-        loss: Nats per supervised token.
+        loss: Nats per supervised token, rows by their weights.
         grad_norm: Global norm before clipping.
         num_items: Supervised tokens.
+        weight: Sum of their weights: their number where every row weighs 1.
         num_tokens: Real tokens, padding not counted.
         seconds: Wall time.
     """
@@ -45,6 +46,7 @@ class StepResult:
     loss: float
     grad_norm: float
     num_items: int
+    weight: float
     num_tokens: int
     seconds: float
 
@@ -179,7 +181,7 @@ class Loop:
         return True
 
     def _step(self, step: int) -> StepResult:
-        """Do one optimizer step: the gradient of the mean over all its supervised tokens."""
+        """Do one optimizer step: the gradient of the mean over all its supervised tokens, rows by their weights."""
         started = time.perf_counter()
         # Seeded by the step, dropout needs no generator state in checkpoints and evaluation cannot disturb it.
         torch.manual_seed(self._seed * 1_000_003 + step)
@@ -190,19 +192,21 @@ class Loop:
             for batch in self._steps.micro_batches(rows)
         ]
         num_items = sum(batch.num_supervised for batch in batches)
+        weight = sum(batch.weight for batch in batches)
         total = 0.0
         for batch in batches:
             loss = self._loss(batch.to(self._accelerator.device))
-            self._accelerator.backward(loss.total / num_items)
+            self._accelerator.backward(loss.total / weight)
             total += loss.total.item()
         grad_norm = self._clip()
         if not (math.isfinite(total) and math.isfinite(grad_norm)):
-            raise self._non_finite(step, rows, total / num_items, grad_norm)
+            raise self._non_finite(step, rows, total / weight, grad_norm)
         self._set_rate(step)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         seconds = time.perf_counter() - started
-        return StepResult(total / num_items, grad_norm, num_items, self._steps.num_tokens(rows), seconds)
+        num_tokens = self._steps.num_tokens(rows)
+        return StepResult(total / weight, grad_norm, num_items, weight, num_tokens, seconds)
 
     def _loss(self, batch: Any) -> Any:
         with torch.autocast(self._accelerator.device.type, self._dtype, enabled=self._dtype != torch.float32):
@@ -249,13 +253,13 @@ class Loop:
         )
 
     def _log(self, state: TrainState, results: Sequence[StepResult]) -> None:
-        num_items = sum(r.num_items for r in results)
+        weight = sum(r.weight for r in results)
         seconds = sum(r.seconds for r in results)
         self._events.emit(
             "train_step",
             step=state.step,
             epoch=round(state.step / self._steps.steps_per_epoch, 4),
-            loss=sum(r.loss * r.num_items for r in results) / num_items,
+            loss=sum(r.loss * r.weight for r in results) / weight,
             learning_rate=self._rate(state.step - 1),
             grad_norm=results[-1].grad_norm,
             tokens_per_second=sum(r.num_tokens for r in results) / seconds,
@@ -282,7 +286,7 @@ class Loop:
         )
 
     def eval_loss(self) -> float:
-        """Return the held-out loss in nats per supervised token."""
+        """Return the held-out loss in nats per supervised token; weights are for training, not for measuring."""
         self._model.eval()
         total, num_items = 0.0, 0
         # By length, so that padded batches waste little; the sum does not depend on the order.
@@ -290,7 +294,7 @@ class Loop:
         with torch.no_grad():
             for rows in split_by_rows(by_length, self._settings.per_device_eval_batch_size):
                 batch = self._objective.collate([self._eval_rows[row] for row in rows])
-                loss = self._loss(batch.to(self._accelerator.device))
+                loss = self._loss(batch.unweighted().to(self._accelerator.device))
                 total += loss.total.item()
                 num_items += loss.num_items
         return total / num_items
