@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
-import decimal
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow
+
+from luthier.data.versions.tagged_json import from_json, to_json
 
 DIGEST = "(digest)"
 """Column of the rows' digests."""
@@ -20,7 +18,6 @@ WHOLE = "(row)"
 
 DIGEST_BYTES = 16
 _MOST_FIELDS = 500
-_TAG = "$luthier"
 _NULLS = {b"nulls": b"values"}
 """Marks a column whose nulls were in the rows; in the others a null is a field that the row does not have."""
 
@@ -40,9 +37,7 @@ def digest_of(row: Any) -> tuple[bytes, int]:
 
     The order of an object's fields does not count; the type of a value does: 1 is not 1.0.
     """
-    data = _dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "surrogatepass"
-    )
+    data = to_json(row, sort_keys=True)
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest(), len(data)
 
 
@@ -51,14 +46,12 @@ def table_of(rows: Sequence[Any], digests: Sequence[bytes]) -> pyarrow.Table:
     names: dict[str, None] = {}
     whole: list[Any] = []
     for row in rows:
-        is_wide = isinstance(row, Mapping) and not (
-            row.keys() <= names.keys() or len(names.keys() | row.keys()) <= _MOST_FIELDS
-        )
-        if isinstance(row, Mapping) and not is_wide and all(map(_is_name, row)):
-            names.update(dict.fromkeys(row))
-            whole.append(_MISSING)
-        else:
+        new = [name for name in row if name not in names] if isinstance(row, Mapping) else None
+        if new is None or len(names) + len(new) > _MOST_FIELDS or not all(map(_is_name, new)):
             whole.append(row)
+            continue
+        names.update(dict.fromkeys(new))
+        whole.append(_MISSING)
     columns = [
         _column(
             name,
@@ -85,7 +78,7 @@ def rows_of(batch: pyarrow.RecordBatch) -> Iterator[Any]:
     read = [column for column in read if column[0] != WHOLE]
     for index in range(batch.num_rows):
         if whole is not None and whole[index] is not None:
-            yield from_json(whole[index])
+            yield from_json(whole[index].encode())
             continue
         row = {}
         for name, has_nulls, parse, values in read:
@@ -167,7 +160,7 @@ def _column(name: str, values: list[Any]) -> tuple[pyarrow.Field, pyarrow.Array]
 
 
 def _json_column(name: str, values: list[Any]) -> tuple[pyarrow.Field, pyarrow.Array]:
-    texts = [None if value is _MISSING else to_json(value) for value in values]
+    texts = [None if value is _MISSING else to_json(value).decode() for value in values]
     return pyarrow.field(name, _JSON), pyarrow.array(texts, _JSON)
 
 
@@ -177,64 +170,8 @@ def has_value_nulls(field: pyarrow.Field) -> bool:
 
 
 def _reader(kind: pyarrow.DataType) -> Callable[[str], Any] | None:
-    return from_json if kind == _JSON else None
+    return _parsed if kind == _JSON else None
 
 
-def to_json(value: Any) -> str:
-    """Return a value as JSON; `from_json` gives it back."""
-    text = _dumps(value, ensure_ascii=False)
-    return text if _is_unicode(text) else _dumps(value)
-
-
-def _dumps(value: Any, **options: Any) -> str:
-    text = json.dumps(value, default=_tagged, **options)
-    return json.dumps(_escaped(value), default=_tagged, **options) if _TAG in text else text
-
-
-def from_json(text: str) -> Any:
-    """Return the value that `to_json` gave."""
-    # The hook costs a call per object, and few rows hold what JSON has no word for.
-    return json.loads(text, object_hook=_untagged) if _TAG in text else json.loads(text)
-
-
-_FROM_TEXT: dict[str, Callable[[str], Any]] = {
-    "bytes": base64.b64decode,
-    "datetime": datetime.datetime.fromisoformat,
-    "date": datetime.date.fromisoformat,
-    "time": datetime.time.fromisoformat,
-    "Decimal": decimal.Decimal,
-    "timedelta": lambda text: datetime.timedelta(microseconds=int(text)),
-}
-
-
-def _tagged(value: Any) -> Any:
-    """Return a value that JSON has no word for (Parquet files hold such) as an object that says its type."""
-    name = type(value).__name__
-    if isinstance(value, bytes):
-        text = base64.b64encode(value).decode()
-    elif isinstance(value, datetime.timedelta):
-        text = str(value // datetime.timedelta(microseconds=1))
-    elif isinstance(value, datetime.date | datetime.time):
-        text = value.isoformat()
-    elif isinstance(value, decimal.Decimal):
-        text = str(value)
-    else:
-        raise TypeError(f"a {name} cannot be stored")
-    return {_TAG: name, "value": text}
-
-
-def _untagged(value: dict[str, Any]) -> Any:
-    if _TAG in value:
-        return _FROM_TEXT[value[_TAG]](value["value"])
-    return {name[:-1] if _is_like_tag(name) else name: part for name, part in value.items()}
-
-
-def _escaped(value: Any) -> Any:
-    """Return a value in which no field of the user's own is called like the tag."""
-    if isinstance(value, Mapping):
-        return {f"{k}$" if _is_like_tag(k) else k: _escaped(part) for k, part in value.items()}
-    return [_escaped(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _is_like_tag(name: str) -> bool:
-    return name.rstrip("$") == _TAG
+def _parsed(text: str) -> Any:
+    return from_json(text.encode())

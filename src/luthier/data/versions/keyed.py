@@ -11,8 +11,9 @@ from luthier.core.errors import DataError
 from luthier.data.versions import columns
 from luthier.data.versions.difference import Difference, example
 from luthier.data.versions.read import StoredVersion
+from luthier.data.versions.tagged_json import from_json, to_json
 
-_TABLE = "CREATE TABLE old (key BLOB PRIMARY KEY, number INTEGER, row TEXT, is_met INTEGER) WITHOUT ROWID"
+_TABLE = "CREATE TABLE old (key BLOB PRIMARY KEY, number INTEGER, row BLOB, is_met INTEGER) WITHOUT ROWID"
 
 
 def compare_by_key(
@@ -45,19 +46,19 @@ def compare_by_key(
             old.execute("UPDATE old SET is_met = 1 WHERE key = ?", (name,))
             difference.is_reordered |= found[0] < last
             last = found[0]
-            was = columns.from_json(found[1])
+            was = from_json(found[1])
             if columns.digest_of(was)[0] == columns.digest_of(row)[0]:
                 difference.same += 1
             else:
                 difference.note_change((found[0], was), (number, row))
         for number, text in old.execute("SELECT number, row FROM old WHERE NOT is_met ORDER BY number"):
-            difference.note("removed", example((number, columns.from_json(text))))
+            difference.note("removed", example((number, from_json(text))))
 
 
 def _store(old: sqlite3.Connection, version: StoredVersion, key: Sequence[str]) -> None:
     for number, row, name in _keyed(version, key):
         try:
-            old.execute("INSERT INTO old VALUES (?, ?, ?, 0)", (name, number, columns.to_json(row)))
+            old.execute("INSERT INTO old VALUES (?, ?, ?, 0)", (name, number, to_json(row)))
         except sqlite3.IntegrityError as error:
             raise _twice(version, number, key, row) from error
 
