@@ -41,7 +41,7 @@ class LabelErrorsSection(Section):
     ] = Field(
         "low_normalized_margin",
         description="cleanlab's rule: `low_normalized_margin` is best where classes are confused with similar ones, "
-        "`low_self_confidence` where labels are wrong at random; `predicted_neq_given` finds most, with many false alarms.",
+        "`low_self_confidence` where labels are wrong at random; `predicted_neq_given` finds most, and much else.",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Annotation and its quality control: projects of rated rows, agreement, adjudication, label errors, corrections."""

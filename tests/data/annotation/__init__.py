@@ -1,0 +1,1 @@
+"""Tests of annotation and its quality control."""
