@@ -9,6 +9,7 @@ from luthier.cli.data.origin_notes import NotingGroup
 DATA_COMMANDS = {
     "inspect": ("luthier.cli.data.inspect:inspect", "Show rows as they would be trained."),
     "lint": ("luthier.cli.data.lint:lint_template", "Look for faults of a chat template and tokenizer."),
+    "prepare": ("luthier.cli.data.prepare:prepare", "Make the rows of a recipe; train nothing."),
     "clean": ("luthier.cli.data.clean:clean", "Repair texts and make them uniform; leave out bad rows."),
     "pii": ("luthier.cli.data.pii:pii", "Find personal data and secrets; mask, replace or drop them."),
     "decontaminate": (

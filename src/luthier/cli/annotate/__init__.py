@@ -1,0 +1,1 @@
+"""`luthier data annotate`: a file per command."""
