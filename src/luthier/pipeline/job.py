@@ -13,11 +13,9 @@ from luthier.core.errors import TemplateError
 from luthier.core.events import EventLog, Listener
 from luthier.core.hashing import fingerprint, short
 from luthier.core.run_folder import RunFolder
-from luthier.data.curate.flow import Models
 from luthier.data.curate.stage import CuratedRows
 from luthier.data.lint import lint
 from luthier.data.prepare import DatasetVersion
-from luthier.data.read import source_hash
 from luthier.data.template import ChatTemplate
 from luthier.data.tokenizer import load_tokenizer
 from luthier.evaluate.stage import Report
@@ -26,6 +24,7 @@ from luthier.methods.contract import Method
 from luthier.models.load import load_model, weights_hash
 from luthier.objectives.build import build_objective
 from luthier.objectives.contract import Objective
+from luthier.pipeline.rows import data_hash
 from luthier.plan.resolve import Plan
 from luthier.recipe.schema import Recipe
 from luthier.train.stage import TrainedModel
@@ -132,11 +131,6 @@ class Job:
             "template_hash": template.fingerprint if template else "",
         }
 
-    @property
-    def data_models(self) -> Models:
-        """The models that data steps may ask for."""
-        return Models(load_embed=_embedder, load_write=_writer)
-
     def load_base(self) -> Any:
         """Return the base model, newly loaded."""
         return load_model(
@@ -144,18 +138,6 @@ class Job:
             dtype=self.dtype,
             trust_remote_code=self.recipe.model.trust_remote_code,
         )
-
-
-def _embedder(name: str) -> Any:
-    from luthier.models.embed import Embedder
-
-    return Embedder(name)
-
-
-def _writer(name: str) -> Any:
-    from luthier.models.chat_writer import ChatWriter
-
-    return ChatWriter(name)
 
 
 def open_job(plan: Plan, listeners: tuple[Listener, ...] = (), *, is_recorded: bool = True) -> Job:
@@ -169,8 +151,7 @@ def open_job(plan: Plan, listeners: tuple[Listener, ...] = (), *, is_recorded: b
         is_recorded: Write the events to the run folder; otherwise nothing is written.
     """
     recipe = plan.recipe
-    sources = [*recipe.data.train, *recipe.data.eval.sources]
-    hashes = {"base": weights_hash(plan.base.folder), "data": source_hash(sources, plan.recipe_folder)}
+    hashes = {"base": weights_hash(plan.base.folder), "data": data_hash(recipe.data, plan.recipe_folder)}
     identity = fingerprint(recipe.model_dump(by_alias=True, exclude={"runs_dir"}), hashes)
     folder = RunFolder(Path(recipe.runs_dir) / f"{recipe.name}-{short(identity)}")
     events = EventLog(folder.events_path if is_recorded else None)

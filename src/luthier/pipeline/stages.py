@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luthier import __version__
 from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
 from luthier.data.curate.stage import CuratedRows, curate
@@ -16,6 +15,7 @@ from luthier.evaluate.stage import HeldOut, Report, evaluate
 from luthier.models.chat_model import stop_token_ids
 from luthier.models.load import ResultRecord
 from luthier.pipeline.job import Job
+from luthier.pipeline.rows import DATA_MODELS, ENCODING_KEYS, rows_fingerprint
 from luthier.pipeline.story import lineage, read_history, story_of
 from luthier.plan.checks import has_eval_rows
 from luthier.plan.resolve import Plan
@@ -45,13 +45,8 @@ class Stage:
     make: Callable[[Job, str], Artifact]
 
 
-_ENCODING_KEYS = {"max_length", "too_long", "chat_template"}
-"""Keys of `data` that say how rows are encoded; the others say which rows there are."""
-
-
 def _rows_fingerprint(job: Job) -> str:
-    data = job.recipe.data.model_dump(by_alias=True, exclude={*_ENCODING_KEYS, "processes"})
-    return fingerprint(__version__, data, job.recipe.seed, job.input_hashes["data"])
+    return rows_fingerprint(job.recipe.data, job.recipe.seed, job.input_hashes["data"])
 
 
 def _make_rows(job: Job, digest: str) -> CuratedRows:
@@ -67,13 +62,13 @@ def curate_rows(job: Job, digest: str, folder: Path, *, is_stored: bool = True) 
         recipe_folder=job.plan.recipe_folder,
         seed=job.recipe.seed,
         fingerprint=digest,
-        models=job.data_models,
+        models=DATA_MODELS,
         events=job.events,
     )
 
 
 def _data_fingerprint(job: Job) -> str:
-    data = job.recipe.data.model_dump(include=_ENCODING_KEYS)
+    data = job.recipe.data.model_dump(include=ENCODING_KEYS)
     return fingerprint(job.rows.fingerprint, data, job.recipe.objective.model_dump(), job.text_hashes)
 
 

@@ -25,7 +25,8 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
         written: Dotted paths that the user wrote; a default that takes no effect is no fault.
         folder: Relative data paths start here.
     """
-    yield from _check_data(recipe, written, folder)
+    yield from check_data(recipe.data, written, folder)
+    yield from _check_reading(recipe, written)
     yield from _check_train(recipe, written)
     yield from _check_evaluation(recipe, written)
     for index, gate in enumerate(recipe.gates):
@@ -39,12 +40,11 @@ def has_eval_rows(recipe: Recipe) -> bool:
     return recipe.data.eval.divides or bool(recipe.data.eval.sources)
 
 
-def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
-    evaluation = recipe.data.eval
-    for index, source in enumerate(recipe.data.train):
-        yield from _check_source(recipe, source, f"data.train[{index}]", folder)
-    for index, source in enumerate(evaluation.sources):
-        yield from _check_source(recipe, source, f"data.eval.sources[{index}]", folder)
+def check_data(data: DataSection, written: Collection[str], folder: Path) -> Iterator[Fault]:
+    """Yield the faults of a recipe's rows, whatever they are for; see `check_recipe`."""
+    evaluation = data.eval
+    for path, source in _sources(data):
+        yield from _check_source(source, path, folder)
     ways = [name for name in ("split", "folds", "out_of_domain", "sources") if getattr(evaluation, name)]
     if len(ways) > 1:
         yield Fault("data.eval", f"has both {ways[0]} and {ways[1]}", "keep one way of holding rows out")
@@ -52,7 +52,22 @@ def _check_data(recipe: Recipe, written: Collection[str], folder: Path) -> Itera
         for key in ("group_by", "near_duplicates"):
             if f"data.eval.{key}" in written:
                 yield Fault(f"data.eval.{key}", "has no effect: no training rows are held out", "split: 0.1")
-    yield from _check_curation(recipe.data)
+    yield from _check_curation(data)
+
+
+def _sources(data: DataSection) -> list[tuple[str, Source]]:
+    """Return every source with its path in the recipe."""
+    held_out = [(f"data.eval.sources[{index}]", source) for index, source in enumerate(data.eval.sources)]
+    return [*((f"data.train[{index}]", source) for index, source in enumerate(data.train)), *held_out]
+
+
+def _check_reading(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
+    """Yield what does not fit between the rows and the objective."""
+    for path, source in _sources(recipe.data):
+        if source.schema_ and source.schema_ not in _SCHEMAS_READ[recipe.objective.name]:
+            wanted = "raw text" if recipe.objective.name == "pretraining" else "conversations"
+            problem = f"{source.schema_} does not fit objective {recipe.objective.name}, which reads {wanted}"
+            yield Fault(f"{path}.schema", problem)
     if recipe.objective.name == "pretraining":
         for key in ("chat_template", "too_long"):
             if f"data.{key}" in written:
@@ -77,22 +92,16 @@ def _check_curation(data: DataSection) -> Iterator[Fault]:
             yield Fault("data.balance.by", f"{name} is no attribute of a source", f"attributes: [{name}]")
 
 
-def _check_source(recipe: Recipe, source: Source, path: str, folder: Path) -> Iterator[Fault]:
+def _check_source(source: Source, path: str, folder: Path) -> Iterator[Fault]:
     file = folder / source.path
     suffixes = [s for s in file.suffixes if s != ".gz"]
     if is_address(file):
-        pass  # what it names, the data stage finds or refuses before it reads a row
-    elif not file.is_file():
+        return  # what it names, the rows stage finds or refuses before it reads a row
+    if not file.is_file():
         yield Fault(f"{path}.path", f"no file at {file}", _cure_of_missing(file, source.path))
     elif not suffixes or suffixes[-1] not in SOURCE_SUFFIXES:
         yield Fault(
             f"{path}.path", f"{file.name} is of no known kind", f"known: {', '.join(SOURCE_SUFFIXES)}"
-        )
-    if source.schema_ and source.schema_ not in _SCHEMAS_READ[recipe.objective.name]:
-        wanted = "raw text" if recipe.objective.name == "pretraining" else "conversations"
-        yield Fault(
-            f"{path}.schema",
-            f"{source.schema_} does not fit objective {recipe.objective.name}, which reads {wanted}",
         )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from luthier.core.errors import Fault, RecipeError
 from luthier.recipe.faults import dotted, faults_of
-from luthier.recipe.schema import Recipe
+from luthier.recipe.schema import DataRecipe, Recipe
 from luthier.recipe.yaml_text import NotYamlError, read_yaml
+
+_Recipe = TypeVar("_Recipe", bound=DataRecipe)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class LoadedRecipe:
     overrides: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class LoadedData:
+    """The part of a recipe that says which rows there are; see `LoadedRecipe`."""
+
+    recipe: DataRecipe
+    origins: Mapping[str, str]
+    folder: Path
+    text: str
+
+
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """Read and check a recipe.
 
@@ -44,20 +56,47 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
     Raises:
         RecipeError: The file is missing, is not YAML, or has faults; all are listed.
     """
+    return parse(_text_of(path), overrides, folder=path.resolve().parent, source=str(path))
+
+
+def load_data(path: Path, overrides: Sequence[str] = ()) -> LoadedData:
+    """Read and check a recipe of which only the rows are wanted: with a model, or without one; see `load`."""
+    text = _text_of(path)
+    schema = Recipe if _names_model(text) else DataRecipe
+    origins, recipe = _checked(text, overrides, str(path), schema)
+    return LoadedData(recipe, origins, path.resolve().parent, text)
+
+
+def _names_model(text: str) -> bool:
     try:
-        text = path.read_text(encoding="utf-8")
+        values, _, _ = read_yaml(text)
+    except NotYamlError:
+        return False  # said when the text is checked
+    return isinstance(values, dict) and "model" in values
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         cure = "`luthier init` lists the shipped recipes and copies one"
         raise RecipeError([Fault("", f"no file at {path}", cure)]) from error
     except (UnicodeDecodeError, OSError) as error:
         raise RecipeError([Fault("", f"not a UTF-8 text file: {error}")], source=str(path)) from error
-    return parse(text, overrides, folder=path.resolve().parent, source=str(path))
 
 
 def parse(
     text: str, overrides: Sequence[str] = (), *, folder: Path | None = None, source: str = "recipe"
 ) -> LoadedRecipe:
     """Check the YAML text of a recipe; see `load`."""
+    origins, recipe = _checked(text, overrides, source, Recipe)
+    return LoadedRecipe(recipe, origins, folder or Path.cwd(), text, tuple(overrides))
+
+
+def _checked(
+    text: str, overrides: Sequence[str], source: str, schema: type[_Recipe]
+) -> tuple[dict[str, str], _Recipe]:
+    """Return where each value was set, and the recipe."""
     try:
         values, lines, faults = read_yaml(text)
     except NotYamlError as error:
@@ -73,13 +112,12 @@ def parse(
         faults.extend(_override(values, origins, override))
     set_paths = [path for path, origin in origins.items() if origin == "--set"]
     try:
-        recipe = Recipe.model_validate(values)
+        recipe = schema.model_validate(values)
     except ValidationError as error:
-        faults.extend(faults_of(error, lines, set_paths))
-        recipe = None
-    if faults or recipe is None:
+        raise RecipeError([*faults, *faults_of(error, lines, set_paths)], source=source) from error
+    if faults:
         raise RecipeError(faults, source=source)
-    return LoadedRecipe(recipe, origins, folder or Path.cwd(), text, tuple(overrides))
+    return origins, recipe
 
 
 def _leaf_paths(value: Any, path: str = "") -> list[str]:

@@ -336,14 +336,19 @@ class RegisterSection(Section):
     )
 
 
-class Recipe(Section):
-    """One fine-tuning job, from raw rows to a registered model."""
+class DataRecipe(Section):
+    """Rows to prepare, and nothing to train: what `luthier data prepare` needs of a recipe."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the run's folder.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(42, description="Seed of every random choice.")
     runs_dir: str = Field("runs", description="Folder that holds the run folders.")
-    model: ModelSection
     data: DataSection
+
+
+class Recipe(DataRecipe):
+    """One fine-tuning job, from raw rows to a registered model."""
+
+    model: ModelSection
     objective: Objective = Field(default_factory=SftObjective, description="What is minimised.")
     method: Method = Field(default_factory=LoraMethod, description="Which weights train.")
     train: TrainSection = Field(default_factory=TrainSection)

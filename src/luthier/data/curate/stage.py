@@ -58,6 +58,9 @@ class CuratedRows(Artifact):
     attributes: tuple[str, ...] = ()
     version: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attributes", tuple(self.attributes))  # a list, when read from JSON
+
     @property
     def num_left_out(self) -> int:
         """Rows left out, for all reasons together."""

@@ -19,10 +19,10 @@ from luthier.recipe.schema import (
     LoraMethod,
     ModelSection,
     Recipe,
-    Section,
     SftObjective,
     TrainSection,
 )
+from luthier.recipe.section import Section
 
 SECTIONS: dict[str, tuple[type[Section], ...]] = {
     "": (Recipe,),
