@@ -126,10 +126,12 @@ def test_a_file_of_groups(tmp_path):
 
 def test_of_cilin_only_equal_words_count(tmp_path):
     path = tmp_path / "cilin.txt"
-    path.write_text("Aa01A01= 人 士 人物\nAa01A02# 猫 狗\nAa01A03@ 单\nAa01A04= 独\n", encoding="utf-8")
+    path.write_text(
+        "Aa01A01= 人士 士 人物\nAa01A02# 家猫 家狗\nAa01A03@ 单独\nAa01A04= 独自\n", encoding="utf-8"
+    )
     groups = read_synonym_file(path)
-    assert groups.synonyms("人") == ["士", "人物"]
-    assert groups.synonyms("猫") == ()
+    assert groups.synonyms("人士") == ["人物"]
+    assert groups.synonyms("家猫") == ()
 
 
 @pytest.mark.parametrize(

