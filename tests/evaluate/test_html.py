@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from luthier.evaluate.charts import Series, line_chart, smoothed
+from luthier.core.charts import Series, line_chart, smoothed
 from luthier.evaluate.html import render_report
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "circle", "line", "polyline"}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 
-from luthier.evaluate.charts import Series, line_chart, smoothed
+from luthier.core.charts import Series, line_chart, smoothed
+from luthier.core.page import render_page
 
 _NAMES = {
     "eval_loss": "Loss per token (nats)",
@@ -22,11 +20,13 @@ _NAMES = {
 
 def render_report(content: Mapping[str, Any]) -> str:
     """Return the page for the content of ``report.json``."""
-    source = resources.files("luthier.evaluate").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, percent=_percent, count=lambda value: f"{value:,}")
-    page = environment.from_string(source)
-    return page.render(**content, names=_NAMES, loss_chart=Markup(_loss_chart(content.get("history", []))))
+    return render_page(
+        "luthier.evaluate",
+        "report.html.jinja",
+        **content,
+        names=_NAMES,
+        loss_chart=Markup(_loss_chart(content.get("history", []))),
+    )
 
 
 def _loss_chart(history: Sequence[Mapping[str, Any]]) -> str:
@@ -36,11 +36,3 @@ def _loss_chart(history: Sequence[Mapping[str, Any]]) -> str:
     if held_out:
         series.append(Series("held out", held_out, "second", has_marks=True))
     return line_chart(series, x_label="optimizer step", y_label="loss in nats per token")
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _percent(value: float) -> str:
-    return "no limit" if math.isinf(value) else f"{value:+.1%}"
