@@ -21,6 +21,7 @@ import torch
 
 from luthier.data.tokenizer import load_tokenizer
 from luthier.models.load import locate_base
+from luthier.plan.hardware import detect_hardware
 from luthier.train.batches import StepOrder
 from work import SHIPPED, gemm_peak, read_rows
 
@@ -51,7 +52,7 @@ def main() -> None:
     num_tokens = sum(len(example.input_ids) for _, example in read)
     num_supervised = sum(example.num_supervised for _, example in read)
     measured: dict[str, list[dict[str, Any]]] = {engine: [] for engine in options.engines}
-    peak_flops = gemm_peak(torch.bfloat16)
+    peak_flops = gemm_peak(getattr(torch, options.dtype))
     for turn in range(options.turns):
         for engine in options.engines:
             figures = _run(engine, rows, base, options)
@@ -61,7 +62,7 @@ def main() -> None:
                 f"turn {turn + 1}  {engine:14} {rate:8,.0f} tokens/s  {figures['peak_bytes'] / 1e9:5.1f} GB",
                 file=sys.stderr,
             )
-    peak_flops = max(peak_flops, gemm_peak(torch.bfloat16))
+    peak_flops = max(peak_flops, gemm_peak(getattr(torch, options.dtype)))
     _print(measured, num_tokens, num_supervised, peak_flops, options)
 
 
@@ -78,6 +79,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--base", default="smollm2-135m-instruct")
     parser.add_argument(
         "--rank", type=int, default=8, help="LoRA rank on all linear layers; 0 trains all weights"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        default="bfloat16" if detect_hardware().has_native_bfloat16 else "float32",
+        help="of all engines; a processor that does not multiply bfloat16 natively takes minutes a step in it",
     )
     parser.add_argument("--batch-rows", type=int, default=8)
     parser.add_argument("--max-length", type=int, default=1024)
@@ -99,6 +106,7 @@ def _run(engine: str, rows: list[dict[str, Any]], base: Path, options: argparse.
             "base": str(base),
             "folder": folder,
             "rank": options.rank,
+            "dtype": options.dtype,
             "batch_rows": options.batch_rows,
             "max_length": options.max_length,
             "learning_rate": 2e-4 if options.rank else 2e-5,
@@ -144,7 +152,7 @@ def _print(
         print(json.dumps(result))
         return
     print(f"{options.rows} rows, {num_tokens:,} tokens, {num_supervised:,} supervised; {options.turns} turns")
-    print(f"GEMM peak of this machine, bfloat16: {result['gemm_peak_gflops']:,} GFLOP/s")
+    print(f"GEMM peak of this machine, {options.dtype}: {result['gemm_peak_gflops']:,} GFLOP/s")
     print(f"{'engine':14}{'tokens/s':>10}{'slower than ' + first:>28}{'peak GB':>10}{'mean loss':>12}")
     for engine, figures in result["engines"].items():
         low, *_, high = [*figures[f"times_slower_than_{first}"]] * 2

@@ -52,6 +52,7 @@ def main() -> None:
     """Convert the base, train and print."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(job["folder"])
+    is_bfloat16 = job["dtype"] == "bfloat16"
     base = folder / "base"
     shutil.copytree(job["base"], base)
     settings: dict[str, Any] = {
@@ -74,14 +75,14 @@ def main() -> None:
             parts = dict.fromkeys(("query", "key", "value", "projection", "mlp"), True)
             lora.setup(
                 **settings,
-                precision="bf16-true",
+                precision="bf16-true" if is_bfloat16 else "32-true",
                 lora_r=job["rank"],
                 lora_alpha=2 * job["rank"],
                 lora_dropout=0.0,
                 **{f"lora_{part}": value for part, value in parts.items()},
             )
         else:
-            full.setup(**settings, precision="bf16-mixed")
+            full.setup(**settings, precision="bf16-mixed" if is_bfloat16 else "32-true")
     (log,) = folder.glob("out/logs/csv/*/metrics.csv")
     with log.open(encoding="utf-8") as file:
         steps = [row for row in csv.DictReader(file) if row.get("iter_time")]

@@ -44,7 +44,7 @@ def main() -> None:
         "logging_steps": 1,
         "save_strategy": "no",
         "report_to": "none",
-        "bf16": True,
+        "bf16": job["dtype"] == "bfloat16",
         "use_cpu": True,
         "disable_shuffling": True,
         "disable_gradient_checkpointing": job["rank"] == 0,

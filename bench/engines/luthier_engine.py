@@ -27,7 +27,7 @@ def main() -> None:
     recipe = {
         "name": "bench",
         "runs_dir": str(folder / "runs"),
-        "model": {"base": job["base"], "dtype": "bfloat16"},
+        "model": {"base": job["base"], "dtype": job["dtype"]},
         "data": {
             "train": [{"path": "rows.jsonl"}],
             "eval": {},

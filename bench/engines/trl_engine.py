@@ -34,7 +34,8 @@ def main() -> None:
         }
         for row in job["rows"]
     ]
-    dtype = torch.bfloat16
+    is_bfloat16 = job["dtype"] == "bfloat16"
+    dtype = torch.bfloat16 if is_bfloat16 else torch.float32
     model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=dtype if job["rank"] else torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(job["base"])
     config = SFTConfig(
@@ -45,7 +46,7 @@ def main() -> None:
         lr_scheduler_type="constant",
         max_length=job["max_length"],
         logging_steps=1,
-        bf16=True,
+        bf16=is_bfloat16,
         use_cpu=True,
         gradient_checkpointing=False,
         save_strategy="no",
