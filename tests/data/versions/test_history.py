@@ -147,3 +147,20 @@ def test_a_log_with_a_gap_or_a_foreign_entry_is_refused(store, dataset, tmp_path
     (log / "00000003.json").unlink()
     with pytest.raises(DataError, match="log entry 3 is missing"):
         dataset.state()
+
+
+def test_a_commit_whose_answer_was_lost_counts_once(store, dataset, monkeypatch):
+    """A client that gets no answer asks again, and is then refused by its own success."""
+    from luthier.data.versions.local_storage import LocalStorage
+
+    create = LocalStorage.create
+
+    def create_and_lose_the_answer(self, name, data):
+        create(self, name, data)
+        return False
+
+    monkeypatch.setattr(LocalStorage, "create", create_and_lose_the_answer)
+    set_tag(dataset, "good", "2")
+    monkeypatch.undo()
+    assert [entry["action"] for entry in dataset.log.entries()].count("tag") == 1
+    assert rows_at(store, "good") == [{"n": 2}]
