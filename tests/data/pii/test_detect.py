@@ -112,6 +112,8 @@ def test_recall_and_precision_in_running_text(seed):
         (f"token={_SLACK}", [("secret", _SLACK, "pattern")]),
         ("AKIA" + "IOSFODNN7EXAMPLE", [("secret", "AKIAIOSFODNN7EXAMPLE", "pattern")]),
         ("用LTAI" + "5tAbCdEfGh1234567890调用", [("secret", "LTAI5tAbCdEfGh1234567890", "pattern")]),
+        ("git clone https://ghp_" + "a1B2" * 9 + "@github.com", [("secret", "ghp_" + "a1B2" * 9, "pattern")]),
+        ("令牌glpat-" + "a1B2" * 5 + "。", [("secret", "glpat-" + "a1B2" * 5, "pattern")]),
         ("mysql://root:hunter22@db:3306", [("secret", "hunter22", "pattern")]),
         ("密码是Abc123!@#xyz", [("secret", "Abc123!@#xyz", "uncertain")]),
         ("发票金额1,234,567.89元，时间戳1732262400123", []),

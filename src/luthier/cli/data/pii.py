@@ -98,7 +98,7 @@ def _run(file: Path, as_json: bool, options: dict[str, Any]) -> tuple[PiiReport,
         found = collected(
             apply(batches, [operator], num_processes=options["processes"]),
             report,
-            **takers,  # type: ignore[arg-type]
+            **takers,
         )
         if output is None:
             for _ in found:

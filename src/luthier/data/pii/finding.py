@@ -57,13 +57,16 @@ def is_at_least(certainty: str, least: str) -> bool:
 def without_overlaps(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings in order of place, none overlapping another.
 
-    The more certain wins, then the longer, then the earlier in `KINDS`.
+    The more certain wins, then a secret, then the longer, then the earlier in `KINDS`.
     """
-    ranked = sorted(
-        findings, key=lambda f: (_CERTAINTY_RANK[f.certainty], f.start - f.end, _KIND_RANK[f.kind], f.start)
-    )
+    ranked = sorted(findings, key=_rank)
     kept: list[Finding] = []
     for finding in ranked:
         if all(finding.end <= other.start or finding.start >= other.end for other in kept):
             kept.append(finding)
     return sorted(kept, key=lambda finding: finding.start)
+
+
+def _rank(finding: Finding) -> tuple[int, bool, int, int, int]:
+    certainty, kind = _CERTAINTY_RANK[finding.certainty], _KIND_RANK[finding.kind]
+    return certainty, finding.kind != "secret", finding.start - finding.end, kind, finding.start

@@ -139,12 +139,12 @@ def _passport(text: str, key: bytes) -> str:
 
 
 def _ip_address(text: str, key: bytes) -> str:
-    """Return an address of the ranges that are kept for benchmarks (RFC 2544) and documentation (RFC 3849)."""
+    """Return an address that nobody has: of the reserved class E (RFC 1112), or for documentation (RFC 3849)."""
     digest = _digest(text.lower(), key, "ip")
     if ":" in text:
         return "2001:db8:" + ":".join(digest[place : place + 4] for place in range(0, 24, 4))
-    number = int(digest[:8], 16) % (1 << 17)
-    return f"198.{18 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+    number = int(digest[:7], 16)  # 28 bits
+    return f"{240 + (number >> 24)}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 _TOWNS = (
@@ -263,8 +263,8 @@ def _name(text: str, key: bytes) -> str:
             rest, given = divmod(rest, len(_GIVEN))
             characters.append(_GIVEN[given])
         return "".join(characters)
-    given = _GIVEN_EN[number & 15]
-    return f"{given} {_FAMILY_EN[number >> 4 & 15]}" if " " in text else given
+    given_name = _GIVEN_EN[number & 15]
+    return f"{given_name} {_FAMILY_EN[number >> 4 & 15]}" if " " in text else given_name
 
 
 def _secret(text: str, key: bytes) -> str:

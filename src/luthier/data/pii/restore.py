@@ -53,6 +53,8 @@ class Restore:
         place = done = 0
         while place < len(text) - 1:
             for length in lengths.get(text[place : place + _HEAD], ()):
+                if place + length > len(text):
+                    continue
                 original = originals.get(text[place : place + length])
                 if original is not None and _is_whole(text, place, place + length):
                     parts += [text[done:place], original]
@@ -75,13 +77,13 @@ class Restore:
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
-    """Tell whether a place is not a part of a longer run of ASCII letters and digits."""
+    """Tell whether what stands at a place is not a part of a longer number or word."""
     return not (
-        _joins(text[max(0, start - 1) : start], text[start]) or _joins(text[end - 1], text[end : end + 1])
+        (start and _runs_on(text[start - 1], text[start]))
+        or (end < len(text) and _runs_on(text[end - 1], text[end]))
     )
 
 
-def _joins(left: str, right: str) -> bool:
-    return all(
-        character.isascii() and character.isalnum() for character in (left, right) if character
-    ) and bool(left and right)
+def _runs_on(left: str, right: str) -> bool:
+    both = left + right
+    return both.isascii() and (both.isdigit() or both.isalpha())

@@ -57,12 +57,32 @@ def find(text: str) -> Iterator[Finding]:
 
 def _in_line(line: str, offset: int) -> Iterator[Finding]:
     for plugin in _plugins():
-        for value in set(plugin.analyze_string(line)):
-            place = line.find(value) if value else -1
-            certainty: Certainty = "uncertain" if plugin.secret_type in _LOOSE else "pattern"
-            while place >= 0:
-                yield Finding("secret", offset + place, offset + place + len(value), value, certainty)
-                place = line.find(value, place + len(value))
+        certainty: Certainty = "uncertain" if plugin.secret_type in _LOOSE else "pattern"
+        for start, end in _places(plugin, line):
+            yield Finding("secret", offset + start, offset + end, line[start:end], certainty)
+
+
+def _places(plugin: Any, line: str) -> Iterator[tuple[int, int]]:
+    """Yield where a plugin sees secrets.
+
+    A plugin gives the first group of its pattern, which may be no more than a token's prefix (``ghp``):
+    where a pattern has groups, the match is looked at instead, and the group taken where it ends the match.
+    """
+    values = set(plugin.analyze_string(line))
+    patterns = getattr(plugin, "denylist", ()) if values else ()
+    if any(pattern.groups for pattern in patterns):
+        for pattern in patterns:
+            for match in pattern.finditer(line):
+                is_value = (
+                    pattern.groups and match.start(1) > match.start() and match.end(1) >= match.end() - 1
+                )
+                yield match.span(1) if is_value else match.span()
+        return
+    for value in filter(None, values):
+        place = line.find(value)
+        while place >= 0:
+            yield place, place + len(value)
+            place = line.find(value, place + len(value))
 
 
 @cache

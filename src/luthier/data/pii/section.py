@@ -26,7 +26,7 @@ def operators_of(section: PiiSection) -> list[Operator]:
         PersonalData(
             action=section.action,
             kinds=tuple(section.kinds),
-            actions=dict(section.actions),
+            actions={kind: action for kind, action in section.actions.items()},
             min_certainty=section.min_certainty,
             key_env=section.key_env,
             keeps_map=section.keep_map,
