@@ -43,10 +43,15 @@ def main() -> None:
                 figure = train(POLICIES[name], epochs=options.epochs)
                 others = _busy_seconds() - others
                 seconds[name].append(figure)
-                print(f"{name}: {figure:.2f} s for the steps, all processes {others:.0f} core seconds", flush=True)
+                print(
+                    f"{name}: {figure:.2f} s for the steps, all processes {others:.0f} core seconds",
+                    flush=True,
+                )
     best = min(statistics.median(values) for values in seconds.values())
     for name, values in seconds.items():
-        print(f"{name:<16}{statistics.median(values):7.2f} s  {statistics.median(values) / best:.2f} times the best")
+        print(
+            f"{name:<16}{statistics.median(values):7.2f} s  {statistics.median(values) / best:.2f} times the best"
+        )
 
 
 def train(policy: Mapping[str, str], *, epochs: float) -> float:
@@ -61,7 +66,9 @@ def train(policy: Mapping[str, str], *, epochs: float) -> float:
         subprocess.run(command, env={**environment, **policy}, check=True, stdout=subprocess.DEVNULL)
         (events,) = Path(folder).glob("*/events.jsonl")
         steps = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
-    return sum(step["seconds_per_step"] for step in steps if step["kind"] == "train_step" and step["step"] > 1)
+    return sum(
+        step["seconds_per_step"] for step in steps if step["kind"] == "train_step" and step["step"] > 1
+    )
 
 
 @contextmanager

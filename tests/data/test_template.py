@@ -139,6 +139,14 @@ class TestEachFamily:
         assert [text.strip() for text in _trained(template, chat)] == [f"second answer{FAMILIES[name].end}"]
         assert chat.input_ids == template.encode(TURNS).input_ids
 
+    def test_weight_zero_carries_no_loss_either_where_all_tokens_do(self, name: str) -> None:
+        template = _family(name)
+        turns = [TURNS[0], Message("assistant", "first answer", weight=0), *TURNS[2:]]
+        chat, only = template.encode(turns, loss_on="all"), template.encode(TURNS[:2])
+        muted = {i for i, label in enumerate(only.labels) if label != IGNORED}
+        assert {i for i, label in enumerate(chat.labels) if label == IGNORED} == muted
+        assert chat.input_ids == template.encode(TURNS).input_ids
+
     def test_last_turn_of_weight_zero_leaves_no_label(self, name: str) -> None:
         turns = [*TURNS[:3], Message("assistant", "second answer", weight=0)]
         assert set(_family(name).encode(turns, loss_on="last_turn").labels) == {IGNORED}

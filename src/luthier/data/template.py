@@ -140,19 +140,21 @@ class ChatTemplate:
         """
         rendered = self._rendered(messages, tools, ask=False)
         answers = [s for s in rendered.spans if messages[s.message].weight]
+        muted = [s for s in rendered.spans if not messages[s.message].weight]
         if loss_on == "last_turn":
             answers = [s for s in answers if s is rendered.spans[-1]]
-        if loss_on != "all":
-            self._check_answers(answers)
-        input_ids, places = self._tokenize(rendered, answers if loss_on != "all" else ())
-        count = self._special.count(rendered.text) if rendered.has_stand_ins else 0
-        if loss_on == "all":
-            return EncodedChat(input_ids, list(input_ids), [end for _, end in places.values()], count)
-        labels = [IGNORED] * len(input_ids)
-        for span in answers:
+        trains_all = loss_on == "all"
+        _check_separable(muted if trains_all else answers)
+        if not trains_all:
+            self._check_ends(answers)
+        input_ids, places = self._tokenize(rendered, () if trains_all else answers)
+        labels = list(input_ids) if trains_all else [IGNORED] * len(input_ids)
+        for span in muted if trains_all else answers:
             start, end = places[span.message]
-            labels[start:end] = input_ids[start:end]
-        return EncodedChat(input_ids, labels, [places[span.message][1] for span in answers], count)
+            labels[start:end] = [IGNORED] * (end - start) if trains_all else input_ids[start:end]
+        ends = [end for _, end in places.values()] if trains_all else [places[s.message][1] for s in answers]
+        count = self._special.count(rendered.text) if rendered.has_stand_ins else 0
+        return EncodedChat(input_ids, labels, ends, count)
 
     def parse_tool_calls(self, text: str) -> tuple[str, list[dict[str, Any]]]:
         """Split a generated answer into what is said and the calls it makes: ``name`` and ``arguments``."""
@@ -178,11 +180,9 @@ class ChatTemplate:
                            end_text=self._end_text)  # fmt: skip
         return _Rendered(text, spans, has_stand_ins)
 
-    def _check_answers(self, answers: Sequence[Span]) -> None:
-        """Refuse a conversation whose supervised turns cannot be told apart, or teach no end."""
+    def _check_ends(self, answers: Sequence[Span]) -> None:
+        """Refuse a conversation whose supervised turns teach no end."""
         for span in answers:
-            if span.fault:
-                raise span.fault
             if not span.is_ended and self.end_token_id is not None:
                 raise ConversationError(
                     "turn_without_end",
@@ -285,6 +285,13 @@ class ChatTemplate:
         # Servers leave special tokens out of the text that they parse.
         answer = self._special.without_tokens(rendered.text[span.start : span.end])
         return next((parse for parse in PARSERS if parse(answer)[1] == [call]), None)
+
+
+def _check_separable(spans: Sequence[Span]) -> None:
+    """Refuse a conversation in which a turn that the mask depends on cannot be told apart."""
+    for span in spans:
+        if span.fault:
+            raise span.fault
 
 
 def _check_nothing_dropped(messages: Sequence[Message], text: str) -> None:

@@ -165,7 +165,8 @@ class SftObjective(Section):
     name: Literal["sft"] = "sft"
     loss_on: Literal["assistant", "last_turn", "all"] = Field(
         "assistant",
-        description="Tokens that carry loss: every assistant turn, the last assistant turn, or all tokens.",
+        description="Tokens that carry loss: every assistant turn, the last assistant turn, or all tokens. A turn "
+        "of weight 0 carries none.",
     )
 
 
