@@ -60,3 +60,21 @@ def test_rows_and_identity_are_those_of_the_version(store, tmp_path):
     assert list(open_version(address)) == [(1, rows[0]), (2, rows[1])]
     assert content_of(address) == version.content
     assert list(read_rows(tmp_path / address)) == list(open_version(address))
+
+
+def test_a_runs_fingerprint_follows_the_rows_that_a_tag_names(store, tmp_path):
+    from luthier.data.read import source_hash
+    from luthier.recipe.schema import Source
+
+    def hashed():
+        path = f"dataset://reviews@gold?store={store.url}"
+        return source_hash([Source.model_validate({"path": path})], tmp_path)
+
+    take(store, [{"text": "一"}], tag="gold")
+    first = hashed()
+    take(store, [{"text": "二"}])
+    assert hashed() == first
+    take(store, [{"text": "二"}], tag="gold", moves_tag=True)
+    assert hashed() != first
+    take(store, [{"text": "一"}], tag="gold", moves_tag=True)
+    assert hashed() == first
