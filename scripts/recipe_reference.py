@@ -61,6 +61,8 @@ def type_name(annotation: Any) -> str:
     """Return a type as people read it."""
     if annotation is types.NoneType:
         return "none"
+    if annotation is Any:
+        return "any value"
     if isinstance(annotation, type) and get_origin(annotation) is None:
         if issubclass(annotation, BaseModel):
             return "section"
@@ -70,7 +72,7 @@ def type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in arguments)
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {type_name(arguments[0])}"
     if origin is dict:
         return "mapping of text to text"
