@@ -31,6 +31,7 @@ from luthier.registry.stage import ModelVersion
 from luthier.train import checkpoint
 from luthier.train.stage import prepare_model
 from tests.models.tiny_chat import TEMPLATE, make_chat_llama, make_chat_tokenizer
+from tests.recipe.test_every_data_key import DATA_CHANGES
 from tests.tiny_job import COLOURS, write_recipe
 
 Seen = Any
@@ -229,7 +230,7 @@ CHANGES: dict[str, Change] = {
     "data.eval.sources[].columns": change(rows, "data.eval.sources.0.columns={output: completion}", before=HELD),
     "data.eval.sources[].limit": change(rows, "data.eval.sources.0.limit=2", before=HELD),
     "data.eval.group_by": change(rows, "data.eval.group_by=colour", before=BOTH),
-    "data.clean.deduplicate": change(rows, "data.clean.deduplicate=off", before=BOTH),
+
     "data.max_length": change(rows, "data.max_length=44"),
     "data.too_long": change(rows, "data.too_long=drop", before=("data.max_length=44",)),
     "data.chat_template": change(rows, "data.chat_template=other.jinja"),
@@ -293,7 +294,7 @@ LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}
 
 
 def test_every_key_has_an_entry_and_every_entry_a_key() -> None:
-    assert set(leaf_keys(Recipe)) == set(CHANGES)
+    assert set(leaf_keys(Recipe)) == {*CHANGES, *DATA_CHANGES, "data.processes"}
 
 
 @pytest.fixture(scope="module")

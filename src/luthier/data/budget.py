@@ -11,6 +11,8 @@ from luthier.core.errors import DataError
 from luthier.data.example import Example, Rejection
 
 _LISTED_ROWS = 20
+
+
 @dataclass
 class SplitBudget:
     """Counts of one split, gathered row by row."""
@@ -113,7 +115,12 @@ def notices(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> 
 
 
 def check_rows_left(
-    num_read: int, num_kept: int, faulty: Sequence[Rejection], where: str, *, others: Sequence[Rejection] = ()
+    num_read: int,
+    num_kept: int,
+    faulty: Sequence[Rejection],
+    where: str,
+    *,
+    others: Sequence[Rejection] | None = None,
 ) -> None:
     """Refuse data of which nothing, or less than half, can be used.
 
@@ -122,23 +129,25 @@ def check_rows_left(
         num_kept: Rows that can be used.
         faulty: Rows that could not be read or encoded.
         where: The files.
-        others: Rows that were left out on purpose, e.g. duplicates: they do not count against the data.
+        others: Before rows are encoded: all that are left out, also those on purpose, e.g. duplicates, which do not
+            count against the data.
 
     Raises:
         DataError: With the most frequent reasons and a row of each.
     """
     if num_kept and len(faulty) * 2 <= num_read:
         return
-    counted = faulty or others
+    counted = faulty or others or ()
     reasons = Counter(r.reason for r in counted).most_common(3)
     examples = [next(r for r in counted if r.reason == reason) for reason, _ in reasons]
     listed = "\n".join(
         f"    {count} × {reason}, e.g. {example.place}: {example.detail}"
         for (reason, count), example in zip(reasons, examples, strict=True)
     )
+    nothing = "is left" if others is not None else "has a token that carries loss"
     what = (
-        f"none of {num_read} rows has a token that carries loss"
-        if not num_kept
-        else f"{len(faulty)} of {num_read} rows cannot be used"
+        f"{len(faulty)} of {num_read} rows cannot be used"
+        if num_kept
+        else f"none of {num_read} rows {nothing}"
     )
     raise DataError(f"{what}:\n{listed}", where=where, cure="`luthier data inspect FILE` shows the rows")

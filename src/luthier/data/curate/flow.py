@@ -131,6 +131,8 @@ class Curation:
         self, sources: Sequence[Source], group_by: str | None, keep_map: Append | None
     ) -> Iterator[pyarrow.RecordBatch]:
         """Read sources, and do to each row what needs no other."""
+        if not sources:
+            return iter(())
         entries = chain.from_iterable(
             read_source(source, self.recipe_folder, group_by=group_by) for source in sources
         )
