@@ -29,9 +29,17 @@ HERE = Path(__file__).resolve().parent
 VENVS = HERE.parent / ".venvs"
 PEERS = {
     "text-dedup": ["text-dedup==0.4.0"],
-    "datatrove": ["datatrove==0.10.1", "spacy", "xxhash"],
+    "datatrove": ["datatrove==0.10.1", "spacy", "xxhash<4", "tokenizers", "orjson"],
     "datasketch": ["datasketch==2.0.0"],
 }
+ENGINES = [
+    "luthier",
+    "datasketch",
+    "text-dedup/characters",
+    "text-dedup/words",
+    "datatrove/characters",
+    "datatrove/words",
+]
 
 
 def main() -> None:
@@ -40,7 +48,8 @@ def main() -> None:
     parser.add_argument("what", choices=["quality", "scaling", "peers"])
     parser.add_argument("--rows", type=int, nargs="+")
     parser.add_argument("--threshold", type=float, nargs="+")
-    parser.add_argument("--engines", nargs="+", default=["luthier", *PEERS])
+    parser.add_argument("--languages", nargs="+", default=["english", "chinese"])
+    parser.add_argument("--engines", nargs="+", default=ENGINES)
     parser.add_argument("--share", type=float, default=0.1, help="of rows that are edited copies")
     parser.add_argument("--make", action="store_true", help="make rows and environments only")
     options = parser.parse_args()
@@ -50,10 +59,10 @@ def main() -> None:
 def quality(options: argparse.Namespace) -> None:
     """Print recall and precision, by language and threshold."""
     print(f"{'language':10}{'threshold':>10}{'pairs':>8}{'left out':>10}{'recall':>9}{'precision':>11}")
-    for language in ("english", "chinese"):
+    for language in options.languages:
         planted = _planted(language, (options.rows or [12_000])[0], 0.5)
         for threshold in () if options.make else options.threshold or (0.7, 0.8, 0.9):
-            figures = _score(planted, "luthier", threshold, language)
+            figures = _score(planted, "luthier", threshold)
             print(
                 f"{language:10}{threshold:>10}{figures['pairs']:>8,}{figures['left_out']:>10,}"
                 f"{figures['recall']:>9.4f}{figures['precision']:>11.4f}"
@@ -67,7 +76,7 @@ def scaling(options: argparse.Namespace) -> None:
         planted = _planted("both", rows, options.share)
         if options.make:
             continue
-        run = _run("luthier", planted.file, (options.threshold or [0.8])[0], "both")
+        run = _run("luthier", planted.file, (options.threshold or [0.8])[0])
         left_out = rows - len(run["kept"])
         print(
             f"{rows:>10,}{run['seconds']:>10.1f}{rows / run['seconds']:>10,.0f}{run['peak_mb']:>10,.0f}{left_out:>10,}"
@@ -77,19 +86,21 @@ def scaling(options: argparse.Namespace) -> None:
 def peers(options: argparse.Namespace) -> None:
     """Print speed and quality of each engine on the same rows."""
     print(
-        f"{'language':10}{'engine':14}{'rows/s':>9}{'peak MB':>9}{'left out':>10}{'recall':>9}{'precision':>11}"
+        f"{'language':10}{'engine':22}{'rows/s':>9}{'peak MB':>9}{'left out':>10}{'recall':>9}{'precision':>11}"
     )
-    for language in ("english", "chinese"):
+    for language in options.languages:
         planted = _planted(language, (options.rows or [12_000])[0], 0.5)
         for engine in options.engines:
+            if language == "chinese" and engine.endswith("/words"):
+                continue  # there are no spaces to find words by
             _environment(engine)
             if options.make:
                 continue
             threshold = (options.threshold or [0.7])[0]
-            figures = _score(planted, engine, threshold, language)
+            figures = _score(planted, engine, threshold)
             rate = planted.num_rows / figures["seconds"]
             print(
-                f"{language:10}{engine:14}{rate:>9,.0f}{figures['peak_mb']:>9,.0f}{figures['left_out']:>10,}"
+                f"{language:10}{engine:22}{rate:>9,.0f}{figures['peak_mb']:>9,.0f}{figures['left_out']:>10,}"
                 f"{figures['recall']:>9.4f}{figures['precision']:>11.4f}",
                 flush=True,
             )
@@ -100,12 +111,12 @@ def _planted(language: str, rows: int, share: float) -> Planted:
     return make_planted(folder, language, rows, share)
 
 
-def _score(planted: Planted, engine: str, threshold: float, language: str) -> dict[str, Any]:
-    run = _run(engine, planted.file, threshold, language)
+def _score(planted: Planted, engine: str, threshold: float) -> dict[str, Any]:
+    run = _run(engine, planted.file, threshold)
     return {**run, **score(planted, run["kept"], threshold)}
 
 
-def _run(engine: str, file: Path, threshold: float, language: str) -> dict[str, Any]:
+def _run(engine: str, file: Path, threshold: float) -> dict[str, Any]:
     """Run one engine in a process of its own, from file to file; starting Python counts."""
     with tempfile.TemporaryDirectory(prefix="bench-near-") as name:
         folder = Path(name)
@@ -114,8 +125,9 @@ def _run(engine: str, file: Path, threshold: float, language: str) -> dict[str, 
             command = [sys.executable, "-m", "luthier", "data", "dedup", file, "-o", folder / "kept.jsonl"]
             command += ["--near", "--threshold", str(threshold), "--json"]
         else:
-            script = HERE / "engines" / f"{engine.replace('-', '')}_engine.py"
-            command = [VENVS / engine / "bin" / "python", script, file, folder, str(threshold), language]
+            peer, _, tokens = engine.partition("/")
+            script = HERE / "engines" / f"{peer.replace('-', '')}_engine.py"
+            command = [VENVS / peer / "bin" / "python", script, file, folder, str(threshold), tokens]
         started = time.perf_counter()
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
@@ -134,11 +146,12 @@ def _peak_kb(usage: resource.struct_rusage) -> int:
 
 def _environment(engine: str) -> None:
     """Make the virtual environment of a peer, if it is not there."""
-    folder = VENVS / engine
+    peer = engine.partition("/")[0]
+    folder = VENVS / peer
     if engine == "luthier" or (folder / "installed").exists():
         return
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PEERS[engine]]
+    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PEERS[peer]]
     if subprocess.run(install, check=False).returncode:
         shutil.rmtree(folder)
         sys.exit(f"{engine} cannot be installed here: leave it out with --engines")

@@ -47,6 +47,12 @@ def test_a_share_is_held_out_in_the_files_own_kind(tmp_path, kind):
     assert both == [str(n) for n in range(100)]
 
 
+def test_kinds_that_are_only_read_become_json_lines(tmp_path, shared_data):
+    counts = split_file(shared_data / "ner" / "wnut17_dev.conll", tmp_path / "out", SplitOptions(share=0.2))
+    assert counts["train"] + counts["eval"] + counts["rejected"] == 1009
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".jsonl"}
+
+
 def test_folds_are_equal_and_disjoint(tmp_path):
     path = _write(tmp_path / "in.jsonl", _rows())
     counts = split_file(path, tmp_path / "out", SplitOptions(folds=5))

@@ -1,4 +1,4 @@
-"""datasketch's MinHashLSH over character 3-grams: FILE FOLDER THRESHOLD LANGUAGE; writes FOLDER/kept.jsonl."""
+"""datasketch's MinHashLSH over character 3-grams: FILE FOLDER THRESHOLD; writes FOLDER/kept.jsonl."""
 
 import json
 import sys

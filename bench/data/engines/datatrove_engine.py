@@ -1,7 +1,8 @@
-"""datatrove's MinHash on a file of rows: FILE FOLDER THRESHOLD LANGUAGE; writes FOLDER/kept.jsonl.
+"""datatrove's MinHash on a file of rows: FILE FOLDER THRESHOLD TOKENS; writes FOLDER/kept.jsonl.
 
-Chinese characters are set apart, so that its n-grams of words are n-grams of characters. It takes no threshold:
-buckets and hashes per bucket are those that text-dedup and datasketch choose for it out of 128 hashes.
+It compares words. With ``characters`` for TOKENS the characters are set apart, and three of them make an n-gram;
+with ``words``, two words do. It takes no threshold: buckets and hashes per bucket are those that text-dedup and
+datasketch choose for it out of 128 hashes.
 """
 
 import json
@@ -23,8 +24,8 @@ from datatrove.utils.hashing import HashConfig
 
 def main() -> None:
     """Run its four stages, each over two processes where it can."""
-    file, folder, threshold, language = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
-    is_chinese = language == "chinese"
+    file, folder, threshold, tokens = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
+    is_apart = tokens == "characters"
     lines = Path(file).read_text(encoding="utf-8").split("\n")[:-1]
     source = folder / "source"
     source.mkdir()
@@ -32,11 +33,11 @@ def main() -> None:
         with (source / f"{part}.jsonl").open("w", encoding="utf-8") as output:
             for line in lines[part * len(lines) // 2 : (part + 1) * len(lines) // 2]:
                 row = json.loads(line)
-                text = " ".join(row["text"]) if is_chinese else row["text"]
+                text = " ".join(row["text"].replace(" ", "_")) if is_apart else row["text"]
                 output.write(json.dumps({"id": str(row["id"]), "text": text}, ensure_ascii=False) + "\n")
     buckets, hashes = {0.7: (14, 9), 0.8: (9, 13)}.get(threshold, (14, 9))
     config = MinhashConfig(
-        n_grams=3 if is_chinese else 2,
+        n_grams=3 if is_apart else 2,
         num_buckets=buckets,
         hashes_per_bucket=hashes,
         hash_config=HashConfig(precision=64),

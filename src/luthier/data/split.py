@@ -1,4 +1,4 @@
-"""Leakage-safe splits: rows that share a prompt or a group, or are duplicates, stay on one side, whatever their order."""
+"""Leakage-safe splits: rows that share a prompt or a group, or are duplicates, stay together, whatever their order."""
 
 from __future__ import annotations
 

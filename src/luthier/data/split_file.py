@@ -23,6 +23,7 @@ from luthier.data.split import RowKey, connected, fold_keys, key_of, key_of_labe
 
 OUT_OF_DOMAIN = "out_of_domain"
 REJECTED = "rejected"
+_KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class SplitOptions:
 def split_file(
     path: Path, folder: Path, options: SplitOptions, *, on_progress: Callable[[int], None] = lambda rows: None
 ) -> dict[str, int]:
-    """Write each row of a file to one of the files of a folder, in the file's kind.
+    """Write each row of a file to one of the files of a folder, in the file's kind (else JSON lines).
 
     The file is read twice; memory holds some hundred bytes a row.
 
@@ -71,7 +72,7 @@ def split_file(
     facts = _read(path, options, on_progress)
     sides, reasons = _sides(facts, options, path)
     names = list(dict.fromkeys(_names(options)))
-    suffix = "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:])
+    suffix = _suffix(path)
     counts = dict.fromkeys([*names, REJECTED], 0)
     with ExitStack() as files:
         write = {name: files.enter_context(writing(folder / f"{name}{suffix}")) for name in names}
@@ -79,7 +80,7 @@ def split_file(
         number = 0
         for batch in open_batches(path, options.fields):
             columns = (batch[name].to_pylist() for name in ("source", "row", "raw", "reason", "detail"))
-            values = json_of(batch) if takes_json(path) else rows_of(batch)
+            values = json_of(batch) if takes_json(Path(f"x{suffix}")) else rows_of(batch)
             for value, source, row, raw, reason, detail in zip(values, *columns, strict=True):
                 if reason is None:
                     side = sides[number]
@@ -163,6 +164,12 @@ def _sample(
         except RowError:
             pass  # cannot be trained, which the data stage will say; it is split by its texts
     return Sample(str(path), number, text="\n".join(texts), group=group)
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix of the files to write: the file's own where files of its kind are written."""
+    suffixes = path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]
+    return "".join(suffixes) if suffixes and suffixes[0].lower() in _KINDS else ".jsonl"
 
 
 def _names(options: SplitOptions) -> list[str]:

@@ -13,9 +13,6 @@ class Digests:
     def __init__(self) -> None:
         self._digests = bytearray()
 
-    def __len__(self) -> int:
-        return len(self._digests) // 16
-
     def __getitem__(self, number: int) -> bytes:
         return bytes(self._digests[16 * number : 16 * number + 16])
 

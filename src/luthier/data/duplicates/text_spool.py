@@ -20,9 +20,6 @@ class TextSpool:
         self._file = tempfile.TemporaryFile(prefix="luthier-texts-", buffering=1 << 20)  # noqa: SIM115
         self._starts = array("q", [0])
 
-    def __len__(self) -> int:
-        return len(self._starts) - 1
-
     @property
     def starts(self) -> NDArray[np.int64]:
         """Byte at which each text begins, and the end, shape [N + 1]."""
