@@ -68,6 +68,45 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def column_chart(counts: Sequence[int], *, width: int, x_label: str, y_label: str) -> str:
+    """Return a chart of columns of equal width that begin at 0; the last may hold all that is beyond.
+
+    Args:
+        counts: Height of each column.
+        width: What a column covers, in units of x.
+        x_label: Below.
+        y_label: Said by screen readers.
+    """
+    if not any(counts):
+        return ""
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    step, high = (right - _LEFT) / len(counts), max(counts)
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
+    for tick in _ticks(0, high):
+        y = round(bottom - tick / high * (bottom - _TOP), 1)
+        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{right}" y2="{y}"/>')
+        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{tick:.6g}</text>')
+    for number, count in enumerate(counts):
+        x, top = _LEFT + number * step, bottom - count / high * (bottom - _TOP)
+        title = f"{number * width:,} to {(number + 1) * width - 1:,}: {count:,}"
+        if number == len(counts) - 1:
+            title = f"{number * width:,} and over: {count:,}"
+        parts.append(
+            f'<rect class="first" x="{x + 1:.1f}" y="{top:.1f}" width="{step - 2:.1f}" height="{bottom - top:.1f}">'
+            f"<title>{title}</title></rect>"
+        )
+    for tick in _ticks(0, len(counts) * width, 6):
+        if tick <= len(counts) * width:
+            x = round(_LEFT + tick / width * step, 1)
+            parts.append(
+                f'<text class="tick" x="{x}" y="{_HEIGHT - 22}" text-anchor="middle">{tick:.6g}</text>'
+            )
+    parts.append(
+        f'<text class="tick" x="{right}" y="{_HEIGHT - 4}" text-anchor="end">{escape(x_label)}</text>'
+    )
+    return "".join([*parts, "</svg>"])
+
+
 def smoothed(points: Sequence[Point], share: float = 0.1) -> list[Point]:
     """Return the running mean over a share of the points, centred."""
     reach = max(1, round(len(points) * share / 2))

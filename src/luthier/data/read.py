@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -64,13 +64,20 @@ class OpenSource:
     rows: Iterator[Sample | Rejection]
 
 
-def open_source(source: Source, recipe_folder: Path, *, group_by: str | None = None) -> OpenSource:
+def open_source(
+    source: Source,
+    recipe_folder: Path,
+    *,
+    group_by: str | None = None,
+    on_row: Callable[[Any], None] = lambda raw: None,
+) -> OpenSource:
     """Read the first rows of a source and tell its schema.
 
     Args:
         source: Of the recipe.
         recipe_folder: Relative paths start here.
         group_by: Field of the rows that becomes the samples' group.
+        on_row: Told each row as it was read.
 
     Raises:
         DataError: The file cannot be read, its schema cannot be told, or a named column is not there.
@@ -86,7 +93,7 @@ def open_source(source: Source, recipe_folder: Path, *, group_by: str | None = N
     schema = source.schema_ or detect_schema(renamed, source.path)
     if group_by and not any(isinstance(row, Mapping) and group_by in row for _, row in first):
         raise DataError(f"no row has the field {group_by}, which data.eval.group_by names", where=source.path)
-    return OpenSource(schema, _convert_all(source, schema, chain(first, rows), group_by))
+    return OpenSource(schema, _convert_all(source, schema, chain(first, rows), group_by, on_row))
 
 
 def read_source(
@@ -97,9 +104,14 @@ def read_source(
 
 
 def _convert_all(
-    source: Source, schema: str, rows: Iterator[Row], group_by: str | None
+    source: Source,
+    schema: str,
+    rows: Iterator[Row],
+    group_by: str | None,
+    on_row: Callable[[Any], None],
 ) -> Iterator[Sample | Rejection]:
     for number, raw in rows:
+        on_row(raw)
         row = _renamed(raw, source.columns)
         try:
             if schema == "text" and schema_of(row) == "classification":
