@@ -45,7 +45,9 @@ def test_runs_of_another_folder(project: Path) -> None:
 
 
 def test_models(project: Path) -> None:
-    (versions,) = json.loads(luthier("models", "list", "--json", cwd=project).stdout)
+    (model,) = json.loads(luthier("models", "list", "--json", cwd=project).stdout)
+    assert model["name"] == "tiny"
+    versions = model["versions"]
     assert [v["number"] for v in versions] == [2, 1] and versions[0]["aliases"] == ["candidate"]
     assert "candidate → 2" in luthier("models", "list", cwd=project).stdout
     assert "eval_loss" in luthier("models", "show", "tiny", cwd=project).stdout
@@ -62,6 +64,15 @@ def test_models(project: Path) -> None:
     assert luthier("models", "promote", "tiny", "2", "--alias", "candidate", cwd=project).returncode == 0
     missing = luthier("models", "show", "huge", cwd=project)
     assert missing.returncode == 2 and "tiny" in missing.stderr
+
+
+def test_models_where_no_registry_is(tmp_path: Path) -> None:
+    """A mistyped store is an error: SQLite would make an empty one, with no models in it."""
+    typed = tmp_path / "typo.db"
+    for arguments in (("list",), ("list", "--tracking-uri", f"sqlite:///{typed}"), ("show", "tiny")):
+        done = luthier("models", *arguments, cwd=tmp_path)
+        assert done.returncode == 2 and "there is no registry at" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_chat_with_a_registered_model(project: Path) -> None:

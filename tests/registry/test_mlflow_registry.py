@@ -231,6 +231,31 @@ class TestResolve:
         assert registry.versions("model-102") == []
 
 
+class TestOfOtherPrograms:
+    """What MLflow's own interface put there."""
+
+    def test_a_model_without_versions(self, registry: Registry) -> None:
+        registry._client.create_registered_model("bare")
+        assert registry.names() == ["bare"] and registry.versions("bare") == []
+        done = subprocess.run(
+            [sys.executable, "-m", "luthier", "models", "list", "--tracking-uri", registry.uri],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines()[1].split() == ["bare", "0"]
+
+    def test_a_version_without_a_run_is_listed_and_not_loaded(
+        self, registry: Registry, tmp_path: Path
+    ) -> None:
+        registry._client.create_registered_model("foreign")
+        registry._client.create_model_version("foreign", source=_model(tmp_path / "model").as_uri())
+        (version,) = registry.versions("foreign")
+        assert (version.number, version.run, version.mlflow_run, version.metrics) == (1, "", "", {})
+        with pytest.raises(RegistryError, match="registered by another program"):
+            registry.model_folder("models:/foreign/1")
+
+
 class TestTampering:
     def _stored(self, tmp_path: Path) -> Path:
         (found,) = (tmp_path / "mlartifacts").rglob("model.safetensors")
@@ -295,6 +320,17 @@ class TestStores:
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         monkeypatch.chdir(tmp_path)
         assert Registry().uri == "sqlite:///mlflow.db"
+
+    def test_a_file_that_is_not_there_is_made_only_to_register(self, tmp_path: Path) -> None:
+        uri = f"sqlite:///{tmp_path / 'typo.db'}"
+        with pytest.raises(
+            RegistryError, match="there is no registry at .*typo.db(.|\n)*MLFLOW_TRACKING_URI"
+        ):
+            Registry(uri)
+        with pytest.raises(RegistryError, match="folder .*typo does not exist"):
+            Registry(f"sqlite:///{tmp_path / 'typo' / 'mlflow.db'}", may_create=True)
+        assert list(tmp_path.iterdir()) == []
+        assert Registry(uri, may_create=True).names() == Registry(uri).names() == []
 
     def test_an_unreachable_server_is_told_in_one_line_and_soon(
         self, monkeypatch: pytest.MonkeyPatch

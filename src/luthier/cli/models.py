@@ -35,17 +35,17 @@ def _open(tracking_uri: str | None) -> Registry:
 def list_models(tracking_uri: str | None, as_json: bool) -> None:
     """List registered models with their aliases."""
     registry = _open(tracking_uri)
-    newest = [registry.versions(name) for name in registry.names()]
+    found = {name: registry.versions(name) for name in registry.names()}
     if as_json:
-        print_json([[asdict(v) for v in versions] for versions in newest])
+        print_json([{"name": n, "versions": [asdict(v) for v in versions]} for n, versions in found.items()])
         return
-    if not newest:
+    if not found:
         click.echo(f"no models in {registry.uri} yet; a recipe's `register` section adds them")
         return
     rows = []
-    for versions in newest:
+    for name, versions in found.items():
         aliases = ", ".join(f"{a} → {v.number}" for v in versions for a in v.aliases)
-        rows.append((versions[0].name, str(len(versions)), aliases, _when(versions[0])))
+        rows.append((name, str(len(versions)), aliases, _when(versions[0]) if versions else ""))
     print_table(("name", "versions", "aliases", "newest"), rows)
 
 
@@ -55,7 +55,8 @@ def list_models(tracking_uri: str | None, as_json: bool) -> None:
 @json_option
 def show(name: str, tracking_uri: str | None, as_json: bool) -> None:
     """Show the versions of NAME with their figures; models:/NAME@ALIAS or models:/NAME/3 shows one in full."""
-    from luthier.registry.mlflow_registry import HISTORY_PREFIX, SCHEME
+    from luthier.registry.address import SCHEME
+    from luthier.registry.mlflow_registry import HISTORY_PREFIX
 
     registry = _open(tracking_uri)
     is_one = name.startswith(SCHEME)

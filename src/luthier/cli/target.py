@@ -19,7 +19,8 @@ def model_of(target: str) -> tuple[Path, str]:
         LuthierError: There is no such model, or the run has not made one yet.
     """
     from luthier.models.load import locate_base
-    from luthier.registry.mlflow_registry import SCHEME, Registry
+    from luthier.registry.address import SCHEME
+    from luthier.registry.mlflow_registry import Registry
 
     if target.startswith(SCHEME):
         return Registry().model_folder(target), target.removeprefix(SCHEME)

@@ -16,9 +16,8 @@ from luthier.core.errors import RegistryError
 from luthier.core.files import manifest_of
 from luthier.core.hashing import fingerprint, short
 from luthier.core.optional import require
+from luthier.registry.address import SCHEME, check_store, parse_version, sqlite_file, store_uri
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-SCHEME = "models:/"
 HISTORY_PREFIX = "training/"
 """Of metrics by step, so that they do not hide the final figures of the same name."""
 
@@ -57,8 +56,8 @@ class Version:
         name: Of the model.
         number: From 1.
         aliases: That point to it.
-        run: Id of the Luthier run that made it.
-        mlflow_run: Id of the MLflow run with parameters, metrics and files.
+        run: Id of the Luthier run that made it; empty if another program did.
+        mlflow_run: Id of the MLflow run with parameters, metrics and files; empty if there is none.
         created: Milliseconds since 1970.
         metrics: Of the MLflow run; those by step have the prefix ``training/``.
         parameters: Of the MLflow run.
@@ -84,13 +83,16 @@ class Registry:
 
     Args:
         tracking_uri: SQLite URL or server; None takes MLFLOW_TRACKING_URI, else ``sqlite:///mlflow.db``.
+        may_create: Make a SQLite file that is not there.
 
     Raises:
         MissingDependencyError: MLflow is not installed.
-        RegistryError: The store cannot be reached.
+        RegistryError: The store is not there or cannot be reached.
     """
 
-    def __init__(self, tracking_uri: str | None = None) -> None:
+    def __init__(self, tracking_uri: str | None = None, *, may_create: bool = False) -> None:
+        self.uri = store_uri(tracking_uri)
+        check_store(self.uri, may_create=may_create)
         require("mlflow", extra="registry", purpose="the model registry")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         # MLflow's own 7 tries keep silent for four minutes before they say that there is no server.
@@ -99,7 +101,6 @@ class Registry:
             logging.getLogger(name).setLevel(logging.ERROR)
         from mlflow import MlflowClient
 
-        self.uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
         with _explained(self.uri):
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             self._experiment = self._find_or_create_experiment()
@@ -158,17 +159,17 @@ class Registry:
         """
         with _explained(self.uri):
             found: Any = self._client.get_model_version(name, str(number))
-            tracked = self._client.get_run(found.run_id)
+            data = self._client.get_run(found.run_id).data if found.run_id else None
             aliases = [a for a, v in self._aliases(name).items() if v == number]
         return Version(
             name=name,
             number=number,
             aliases=tuple(sorted(aliases)),
             run=found.tags.get(_RUN_TAG, ""),
-            mlflow_run=found.run_id,
+            mlflow_run=found.run_id or "",
             created=int(found.creation_timestamp),
-            metrics=tracked.data.metrics,
-            parameters=tracked.data.params,
+            metrics=data.metrics if data else {},
+            parameters=data.params if data else {},
         )
 
     def promote(self, name: str, number: int, alias: str) -> None:
@@ -204,7 +205,7 @@ class Registry:
         Raises:
             RegistryError: There is no such model, version or alias.
         """
-        name, number, alias = _parse(uri)
+        name, number, alias = parse_version(uri)
         self._check_known(name)
         if number is None:
             aliases = self._aliases(name)
@@ -226,8 +227,11 @@ class Registry:
         version = self.resolve(uri)
         with _explained(self.uri):
             found = self._client.get_model_version(version.name, str(version.number))
+            if _FILES_TAG not in found.tags:
+                problem = f"{version.uri} was registered by another program, so its files cannot be checked"
+                raise RegistryError(problem, where=self.uri, cure="use its folder: luthier chat FOLDER")
             folder = Path(self._client.download_artifacts(version.mlflow_run, "model"))
-        if (got := _files_hash(folder)) != found.tags.get(_FILES_TAG):
+        if (got := _files_hash(folder)) != found.tags[_FILES_TAG]:
             raise RegistryError(
                 f"the files of {version.uri} were changed after registration (hash {short(got)}…)",
                 where=str(folder),
@@ -241,8 +245,8 @@ class Registry:
             return str(found.experiment_id)
         # Beside the database: MLflow's own default follows the folder that a command is started from.
         beside = None
-        if self.uri.startswith("sqlite:///"):
-            beside = (Path(self.uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+        if database := sqlite_file(self.uri):
+            beside = (database.parent / "mlartifacts").as_uri()
         return str(self._client.create_experiment(_EXPERIMENT, artifact_location=beside))
 
     def _log(self, run_id: str, tracked: TrackedRun) -> None:
@@ -315,18 +319,6 @@ class Registry:
 
 def _files_hash(folder: Path) -> str:
     return fingerprint({name: entry["sha256"] for name, entry in manifest_of(folder).items()})
-
-
-def _parse(uri: str) -> tuple[str, int | None, str]:
-    """Return name, version and alias of a ``models:/`` URI."""
-    rest = uri.removeprefix(SCHEME)
-    name, slash, number = rest.partition("/")
-    if slash and number.isdecimal():
-        return name, int(number), ""
-    name, at, alias = rest.partition("@")
-    if at and alias and "/" not in rest:
-        return name, None, alias
-    raise RegistryError(f"{uri!r} names no version", cure="models:/NAME/3 or models:/NAME@ALIAS")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def register(
     Raises:
         RegistryError: The registry cannot be reached.
     """
-    registry = Registry(tracking_uri)
+    registry = Registry(tracking_uri, may_create=True)
     version = registry.register(name, alias, model_folder, tracked)
     made = ModelVersion(
         folder=folder,
