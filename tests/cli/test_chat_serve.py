@@ -73,6 +73,7 @@ class TestChat:
             return _chat(folder, "--prompt", QUESTION, "--json", "--temperature", "1", "--seed", seed).output
 
         assert ask("1") == ask("1") != ask("2")
+        assert _chat(folder, "--prompt", QUESTION, "--seed", "1").exit_code == 2  # it would change nothing
 
     def test_conversation_keeps_its_turns_until_new(self, folder: Path, answer: Callable[..., str]) -> None:
         result = _chat(folder, input="The fox\n\nIs it noon?\n/new\nIs it noon?\n/quit\n")
@@ -92,6 +93,13 @@ class TestChat:
     def test_too_long_a_conversation_is_refused(self, folder: Path) -> None:
         result = _chat(folder, "--prompt", "fox " * 600)
         assert isinstance(result.exception, ModelError) and "512 at most" in str(result.exception)
+
+    def test_conversation_goes_on_after_a_question_that_is_too_long(
+        self, folder: Path, answer: Callable[..., str]
+    ) -> None:
+        result = _chat(folder, input=f"{'fox ' * 600}\nIs it noon?\n")
+        assert result.exit_code == 0 and "512 at most" in result.output
+        assert answer(Message("user", "Is it noon?")) in result.output
 
     def test_last_position_ends_the_answer(self, folder: Path) -> None:
         model = ChatModel.from_folder(folder)
@@ -172,3 +180,8 @@ class TestServe:
             port = taken.getsockname()[1]
             result = CliRunner().invoke(cli, ["serve", str(tmp_path / "no-model"), "--port", str(port)])
         assert f"port {port}" in str(result.exception)
+
+    def test_an_empty_key_is_refused(self, folder: Path) -> None:
+        """It would let everybody in, where a variable of a shell is not set."""
+        result = CliRunner().invoke(cli, ["serve", str(folder), "--port", "0", "--api-key", ""])
+        assert result.exit_code == 2 and "--api-key is empty" in result.output

@@ -210,7 +210,7 @@ def test_plan_tells_everything_and_leaves_nothing(tmp_path: Path) -> None:
     assert plan["values"]["method.r"] == {"value": 2, "from": "--set"}
     assert plan["values"]["data.train[0].path"] == {"value": "rows.json", "from": "recipe"}
     assert plan["values"]["train.adam_beta1"] == {"value": 0.9, "from": "default"}
-    assert plan["stages"] == {"data": "to do", "train": "to do", "evaluate": "to do"}
+    assert plan["stages"] == {"rows": "to do", "data": "to do", "train": "to do", "evaluate": "to do"}
     assert plan["budget"]["splits"]["train"]["rows"] == 36
     assert plan["forecast"]["num_steps"] == 27 and plan["forecast"]["seconds"] > 0
     assert "attention" in plan["fast_path"] and plan["plain_path"] == []
@@ -223,7 +223,7 @@ def test_plan_says_what_is_cached(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     luthier("run", recipe, "--until", "train", cwd=tmp_path)
     plan = json.loads(luthier("plan", recipe, "--json", cwd=tmp_path).stdout)
-    assert plan["stages"] == {"data": "cached", "train": "cached", "evaluate": "to do"}
+    assert plan["stages"] == {"rows": "cached", "data": "cached", "train": "cached", "evaluate": "to do"}
     assert plan["forecast"] is None
 
 
@@ -237,3 +237,11 @@ def test_help_answers_at_once() -> None:
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert imported.stdout.strip() == "False"
     assert seconds < 2.0  # 0.1 s on an idle machine; a busy one gets more
+
+
+def test_until_takes_every_stage() -> None:
+    from luthier.cli.run import run
+    from luthier.pipeline.stages import STAGES
+
+    until = next(option for option in run.params if option.name == "until")
+    assert list(until.type.choices) == [stage.name for stage in STAGES]  # type: ignore[attr-defined]

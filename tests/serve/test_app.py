@@ -339,6 +339,7 @@ class TestRefusals:
             "n": 1,
             "stop": None,
             "presence_penalty": 0,
+            "logprobs": False,
             "response_format": {"type": "text"},
             "user": "me",
         }

@@ -10,7 +10,7 @@ import click
 
 from luthier.cli.output import print_json
 from luthier.cli.target import model_of
-from luthier.core.errors import ModelError
+from luthier.core.errors import LuthierError, ModelError
 
 if TYPE_CHECKING:
     from luthier.data.sample import Message
@@ -48,6 +48,10 @@ def chat(
     """Talk to RUN_OR_MODEL: a run folder, a model folder, models:/NAME@ALIAS, or a base."""
     if as_json and prompt is None:
         raise click.UsageError("--json goes with --prompt")
+    if seed is not None and temperature == 0.0:
+        raise click.UsageError(
+            "--seed has no effect at --temperature 0: the most probable answer is no sample"
+        )
     folder, name = model_of(target)
     from luthier.data.sample import Message
     from luthier.models.chat_model import ChatModel
@@ -69,7 +73,12 @@ def chat(
             turns = list(opening)
             continue
         turns.append(Message("user", question))
-        answer, _ = _answer(model, turns, sampling, is_quiet=False)
+        try:
+            answer, _ = _answer(model, turns, sampling, is_quiet=False)
+        except LuthierError as error:  # the conversation goes on without the question
+            click.secho(str(error), fg="red", err=True)
+            turns.pop()
+            continue
         turns.append(Message("assistant", answer))
 
 
@@ -96,7 +105,7 @@ def _answer(
     room = model.max_positions - len(prompt)
     if room < 1:
         problem = f"the conversation has {len(prompt)} tokens, this model reads {model.max_positions} at most"
-        raise ModelError(problem, cure="shorten it, or start over")
+        raise ModelError(problem, cure="shorten it, or start over with /new")
     sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, room))
     for piece in model.stream(prompt, sampling):
         parts.append(piece.text)

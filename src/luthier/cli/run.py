@@ -36,7 +36,7 @@ def run(
     resume: Path | None,
     as_json: bool,
 ) -> None:
-    """Do everything that RECIPE asks for: data, train, evaluate, register.
+    """Do everything that RECIPE asks for: rows, data, train, evaluate, register.
 
     RECIPE is a YAML file or the name of a shipped recipe. A run that was interrupted goes on from
     its last checkpoint when the same command is given again; stages that are done are skipped.
@@ -90,7 +90,8 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if report := summary.get("report"):
         rows.append(("report", report))
     if registered := summary.get("registered"):
-        rows.append(("registered", f"{registered['version']}, alias {registered['alias']}"))
+        text = f"{registered['version']}, alias {registered['alias']}, in {registered['registry']}"
+        rows.append(("registered", text))
     if trained:
         rows.append(("next", f"luthier chat {summary['run']}"))
     return rows

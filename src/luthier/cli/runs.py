@@ -29,7 +29,7 @@ def list_runs(runs_dir: Path, as_json: bool) -> None:
         print_json(summaries)
         return
     if not summaries:
-        click.echo(f"no runs in {runs_dir}")
+        click.echo(f"no runs in {runs_dir}" + ("" if runs_dir.is_dir() else ", which does not exist"))
         return
     header = ("run", "state", "steps", "held-out loss", "gates")
     print_table(header, [_row(summary) for summary in summaries])

@@ -26,6 +26,10 @@ from luthier.cli.target import model_of
 )
 def serve(target: str, host: str, port: int, name: str | None, api_key: str | None, max_waiting: int) -> None:
     """Serve RUN_OR_MODEL: a run folder, a model folder, models:/NAME@ALIAS, or a base."""
+    if api_key == "":
+        raise click.UsageError(
+            "--api-key is empty: everybody could use the model; leave it out if that is meant"
+        )
     from luthier.core.optional import require
 
     for module in ("fastapi", "uvicorn"):

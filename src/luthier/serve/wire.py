@@ -109,6 +109,7 @@ class ChatRequest(_Request):
     max_completion_tokens: int | None = Field(None, ge=1)
     frequency_penalty: Literal[0] | None = None
     presence_penalty: Literal[0] | None = None
+    logprobs: Literal[False] | None = None
     response_format: dict[Literal["type"], Literal["text"]] | None = None
 
     @field_validator("tools")
