@@ -140,18 +140,16 @@ def _of_tokens(profile: Mapping[str, Any]) -> Iterator[Finding]:
     if tokens is None:
         return
     cure = "a base that knows the language, or a larger vocabulary"
-    for language, counts in [("all", tokens), *tokens["by_language"].items()]:
-        where = "" if language == "all" else f" in {language}"
-        if counts["unknown_share"] > _UNKNOWN and language == "all":
-            pieces = ", ".join(list(tokens["unknown_pieces"])[:_LISTED])
-            text = f"the tokenizer does not know {counts['unknown_share']:.1%} of the tokens, e.g. {pieces}"
-            yield Finding("warning", "unknown_tokens", text, cure)
+    if tokens["unknown_share"] > _UNKNOWN:
+        pieces = ", ".join(list(tokens["unknown_pieces"])[:_LISTED])
+        text = f"the tokenizer does not know {tokens['unknown_share']:.1%} of the tokens, e.g. {pieces}"
+        yield Finding("warning", "unknown_tokens", text, cure)
+    for language, counts in tokens["by_language"].items():
         if counts["fragment_share"] > _FRAGMENTS and counts["texts"] > _MINOR_LANGUAGE * profile["rows"]:
-            if language == "all":
-                continue
+            where = "" if language == "all" else f" in {language}"
             text = (
-                f"{counts['fragment_share']:.0%} of the tokens{where} are parts of a character: the tokenizer spells "
-                f"what it has no word for, {counts['tokens_per_character']:.2f} tokens a character"
+                f"{counts['fragment_share']:.0%} of the tokens{where} are parts of a character: the tokenizer "
+                f"spells what it has no word for, {counts['tokens_per_character']:.2f} tokens a character"
             )
             yield Finding("warning", "fragments", text, cure)
 

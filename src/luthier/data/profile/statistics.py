@@ -56,7 +56,7 @@ def adjusted_p_values(p_values: Sequence[float]) -> list[float]:
     for rank, index in zip(
         range(count, 0, -1), np.argsort(p_values, kind="stable")[::-1].tolist(), strict=True
     ):
-        least = min(least, p_values[index] * count / rank)
+        least = min(least, p_values[index] * (count / rank))
         adjusted[index] = least
     return adjusted
 

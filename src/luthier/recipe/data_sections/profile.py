@@ -10,7 +10,7 @@ from luthier.recipe.section import Section
 
 
 class ProfileSection(Section):
-    """Write profile.json and profile.html: classes, lengths, languages, bias, drift between training and held-out rows."""
+    """Write profile.json and profile.html: classes, lengths, languages, bias, drift from training to held-out rows."""
 
     enabled: bool = Field(False, description="Write the profile of the rows that are trained and held out.")
     languages: bool = Field(True, description="Tell the language of each row.")
