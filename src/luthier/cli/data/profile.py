@@ -123,7 +123,8 @@ def _bins(entries: Sequence[str]) -> dict[str, list[float]]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    facts = [("rows", f"{found['rows']:,} in {len(found['files'])} files")]
+    where = found["files"][0]["name"] if len(found["files"]) == 1 else f"{len(found['files'])} files"
+    facts = [("rows", f"{found['rows']:,} in {where}")]
     facts += [("left out", f"{e['rows']:,} {reason}") for reason, e in found["left_out"].items()]
     if classes := found["classes"]:
         facts.append(("classes", f"{classes['number']:,}, as even as {classes['effective']:.1f}"))

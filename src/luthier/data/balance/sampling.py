@@ -57,7 +57,7 @@ def apportioned(sizes: Sequence[int], num_rows: int) -> NDArray[np.int64]:
         given[np.argsort(-of_class, kind="stable")[:num_rows]] = 1
         return given
     wanted = num_rows * of_class / of_class.sum()
-    given = np.maximum(np.floor(wanted).astype(np.int64), 1)
+    given: NDArray[np.int64] = np.maximum(np.floor(wanted).astype(np.int64), 1)
     lacking = num_rows - int(given.sum())
     if lacking > 0:
         given[np.argsort(given - wanted, kind="stable")[:lacking]] += 1

@@ -15,6 +15,7 @@ from luthier.data.profile.statistics import adjusted_p_values, chi_square_tail, 
 _DRAWS = 999
 _MOST_CELLS_DRAWN = 5000
 _CELLS_SHOWN = 5
+_ROWS_THAT_TELL = 5
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,9 @@ def _cells(
     outside_rows = 1 - table.sum(axis=1, keepdims=True) / total
     outside_columns = 1 - table.sum(axis=0, keepdims=True) / total
     residuals = (table - expected) / np.sqrt(expected * outside_rows * outside_columns)
-    largest = np.argsort(-np.abs(residuals), axis=None, kind="stable")[:_CELLS_SHOWN]
+    is_telling = np.maximum(table, expected) >= _ROWS_THAT_TELL
+    order = np.where(is_telling, -np.abs(residuals), 0.0)
+    largest = np.argsort(order, axis=None, kind="stable")[:_CELLS_SHOWN]
     return [
         Cell(
             values[0][row], values[1][column], int(table[row, column]),

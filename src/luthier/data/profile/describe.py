@@ -34,7 +34,10 @@ def describe(profiler: Profiler, *, reference: Profiler | None = None, seed: int
     if reference is None:
         compared = [(profiler.parts[0], part) for part in profiler.parts[1:]]
     else:
-        compared = [(reference.total, total)]
+        before = reference.total
+        if before.name == total.name:
+            before.name, total.name = f"{before.name} (reference)", f"{total.name} (now)"
+        compared = [(before, total)]
     profile = {
         "rows": total.rows,
         "files": [{"name": part.name, "rows": part.rows} for part in profiler.parts],

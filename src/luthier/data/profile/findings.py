@@ -100,7 +100,10 @@ def _of_associations(profile: Mapping[str, Any]) -> Iterator[Finding]:
         for entry in profile["associations"]
         if entry["cramers_v"] >= _TIED and entry["q_value"] is not None and entry["q_value"] < _SIGNIFICANT
     ]
-    for entry in [e for e in tied if e["first"] == "label"][:_LISTED]:
+    is_tagged = "token_classification" in profile["kinds"]  # longer sentences mention more
+    for entry in [e for e in tied if e["first"] == "label" and not (is_tagged and e["second"] == "length")][
+        :_LISTED
+    ]:
         cell = max(entry["cells"], key=lambda c: c["residual"])
         strength = "strongly" if entry["cramers_v"] >= _STRONGLY_TIED else "somewhat"
         text = (
@@ -122,7 +125,8 @@ def _of_drift(profile: Mapping[str, Any]) -> Iterator[Finding]:
                     f"stability index {entry['psi']:.2f}, {entry['psi_of_chance']:.3f} by chance"
                 )
                 level: Literal["warning", "note"] = "warning" if entry["verdict"] == "large" else "note"
-                yield Finding(level, "drift", text, "split anew with `luthier data split`, or find out why")
+                cure = "if both should be alike: `luthier data split` anew; otherwise find out what changed"
+                yield Finding(level, "drift", text, cure)
 
 
 def _of_languages(profile: Mapping[str, Any]) -> Iterator[Finding]:

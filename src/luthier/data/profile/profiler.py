@@ -95,7 +95,8 @@ class Profiler:
     @property
     def total(self) -> Part:
         """All files together."""
-        total = Part("all files")
+        names = [part.name for part in self.parts]
+        total = Part(names[0] if len(names) == 1 else f"{len(names)} files")
         for part in self.parts:
             total.merge(part)
         return total

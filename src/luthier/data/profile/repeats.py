@@ -11,6 +11,7 @@ import numpy as np
 import xxhash
 
 from luthier.data.profile.features import texts_of
+from luthier.data.row_json import dumps
 from luthier.data.sample import Sample
 
 
@@ -27,6 +28,10 @@ class Repeats:
         texts = texts_of(sample)
         answer = texts.pop("answer", "")
         targets = [answer, *(sample.labels or ()), *sample.tags, str(sample.labels is None)]
+        calls = [dict(call) for message in sample.messages for call in message.tool_calls]
+        if calls or sample.tools:
+            targets.append(dumps(calls).decode())
+            texts["tools"] = dumps([dict(tool) for tool in sample.tools]).decode()
         self._inputs.append(_hash("\0".join(texts.values())))
         self._targets.append(_hash("\0".join(targets)))
         self._files.append(file)
