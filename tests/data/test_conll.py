@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.data.conll import sentences_of
+from luthier.core.errors import DataError
+from luthier.data.conll import lines_of, sentences_of
 from luthier.data.example import Rejection
 from luthier.data.read import read_source
+from luthier.data.sinks import writing
+from luthier.data.sources import read_rows
 from luthier.recipe.schema import Source
 
 
@@ -67,3 +72,46 @@ def test_what_is_written_is_read(sentences: list[list[tuple[str, str]]]) -> None
 @pytest.mark.filterwarnings("error")
 def test_any_text_has_as_many_tags_as_words(text: str) -> None:
     assert all(len(row["tokens"]) == len(row["tags"]) > 0 for row in sentences_of(text.splitlines(True)))
+
+
+@given(st.lists(st.lists(st.tuples(_WORD, _WORD, _WORD), min_size=1, max_size=6), min_size=1, max_size=5))
+def test_what_is_read_can_be_written_again(sentences: list[list[tuple[str, str, str]]]) -> None:
+    rows = [
+        {"tokens": [w for w, _, _ in s], "column_2": [c for _, c, _ in s], "tags": [t for _, _, t in s]}
+        for s in sentences
+    ]
+    written = [lines_of(row) for row in rows]
+    kept = [row for row, lines in zip(rows, written, strict=True) if lines is not None]
+    text = "".join(f"{lines}\n" for lines in written if lines is not None)
+    assert list(sentences_of(io.StringIO(text))) == kept
+    assert all(row["tokens"][0] == "-DOCSTART-" for row in rows if row not in kept)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"tokens": ["a"], "tags": ["O", "O"]},
+        {"tokens": ["a\tb"], "tags": ["O"]},
+        {"tokens": ["a"], "tags": [None]},
+        {"tokens": [" "], "tags": ["O"]},
+        {"tokens": ["# a"], "tags": ["O"]},
+        {"tokens": [], "tags": []},
+        {"tokens": ["a"], "tags": ["O"], "id": 3},
+        {"text": "a"},
+        {},
+        None,
+    ],
+)
+def test_what_a_file_cannot_hold_is_refused(row: Any, tmp_path: Path) -> None:
+    assert lines_of(row) is None
+    with pytest.raises(DataError, match="CoNLL"), writing(tmp_path / "a.conll") as write:
+        write(row)
+    assert not list(tmp_path.iterdir())
+
+
+def test_wnut17_goes_through_a_file_unchanged(shared_data: Path, tmp_path: Path) -> None:
+    rows = [row for _, row in read_rows(shared_data / "ner" / "wnut17_dev.conll")]
+    with writing(tmp_path / "a.conll.gz") as write:
+        for row in rows:
+            write(row)
+    assert [row for _, row in read_rows(tmp_path / "a.conll.gz")] == rows

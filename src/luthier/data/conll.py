@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 _DOCUMENT = "-DOCSTART-"
+_BREAKS = frozenset("\t\n\r")
 
 
 def sentences_of(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -25,6 +27,23 @@ def sentences_of(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             block = []
     if block:
         yield from _sentence(block)
+
+
+def lines_of(row: Any) -> str | None:
+    """Return a row of `sentences_of` as lines, or None where a CoNLL file cannot hold it."""
+    names = list(row) if isinstance(row, Mapping) else []
+    between = [f"column_{n}" for n in range(2, len(names))]
+    if set(names) != {"tokens", "tags", *between}:
+        return None
+    columns = [row[name] for name in ("tokens", *between, "tags")]
+    if any(not isinstance(column, list) or not column for column in columns):
+        return None
+    words = list(zip_longest(*columns))
+    if any(not isinstance(cell, str) or not cell.strip() or set(cell) & _BREAKS for w in words for cell in w):
+        return None
+    if words[0][0].startswith("# ") or words[0][0] == _DOCUMENT:  # would be read as none of the sentence
+        return None
+    return "".join("\t".join(word) + "\n" for word in words)
 
 
 def _sentence(lines: list[str]) -> Iterator[dict[str, Any]]:

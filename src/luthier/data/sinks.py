@@ -1,4 +1,4 @@
-"""Write rows to JSON, JSONL, CSV, TSV, Parquet and text files, one at a time; a file appears when it is complete."""
+"""Write rows to JSON, JSONL, CSV, TSV, Parquet, CoNLL and text files, one by one; a file appears when it is complete."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import pyarrow
 import pyarrow.parquet
 
 from luthier.core.errors import DataError
+from luthier.data.conll import lines_of
 from luthier.data.parquet_values import table_of
 from luthier.data.row_json import dumps
+from luthier.data.sources import SURPLUS
 
 Write = Callable[[Any], None]
 """Takes one row; where `takes_json`, also its JSON as bytes; a JSONL file takes several rows so, a line each."""
@@ -113,6 +115,8 @@ def _table(delimiter: str) -> Callable[[IO[bytes], Path], Any]:
             if not columns:
                 columns.extend(row)
                 writer.writerow(columns)
+                if SURPLUS in columns:
+                    raise DataError(f"no column can have the name {SURPLUS!r}", where=str(path))
             if list(row) != columns and set(row) != set(columns):
                 other = sorted(set(row) ^ set(columns))[0]
                 raise DataError(
@@ -192,6 +196,21 @@ def _documents(file: IO[bytes], path: Path) -> Iterator[Write]:
     yield write
 
 
+@contextmanager
+def _sentences(file: IO[bytes], path: Path) -> Iterator[Write]:
+    def write(row: Any) -> None:
+        lines = lines_of(row)
+        if lines is None:
+            raise DataError(
+                "a CoNLL file holds tokens and tags, as many of both, and nothing else",
+                where=str(path),
+                cure="write a .jsonl file",
+            )
+        file.write(lines.encode() + b"\n")
+
+    yield write
+
+
 def _json(row: Any) -> bytes:
     return row if isinstance(row, bytes) else dumps(row)
 
@@ -203,4 +222,5 @@ _WRITERS: dict[str, Callable[[IO[bytes], Path], Any]] = {
     ".tsv": _table("\t"),
     ".parquet": _parquet(None),
     ".txt": _documents,
+    ".conll": _sentences,
 }

@@ -52,12 +52,12 @@ def apportioned(sizes: Sequence[int], num_rows: int) -> NDArray[np.int64]:
     Where there are fewer rows to give than classes, the largest classes have one each.
     """
     of_class = np.asarray(sizes, np.int64)
+    given: NDArray[np.int64] = np.zeros_like(of_class)
     if num_rows < len(of_class):
-        given = np.zeros_like(of_class)
         given[np.argsort(-of_class, kind="stable")[:num_rows]] = 1
         return given
     wanted = num_rows * of_class / of_class.sum()
-    given: NDArray[np.int64] = np.maximum(np.floor(wanted).astype(np.int64), 1)
+    given = np.maximum(np.floor(wanted).astype(np.int64), 1)
     lacking = num_rows - int(given.sum())
     if lacking > 0:
         given[np.argsort(given - wanted, kind="stable")[:lacking]] += 1
