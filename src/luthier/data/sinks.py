@@ -1,4 +1,4 @@
-"""Write rows to JSON, JSONL, CSV, TSV, Parquet, CoNLL and text files, one by one; a file appears when it is complete."""
+"""Write rows to JSON, JSONL, CSV, TSV, Parquet, CoNLL and text files, one by one; a file appears when complete."""
 
 from __future__ import annotations
 

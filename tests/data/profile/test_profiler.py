@@ -69,6 +69,21 @@ def test_classes_and_their_unevenness() -> None:
     assert "uneven_classes" not in _codes(describe(_profiler(_labelled(rare=0))))
 
 
+def test_the_smallest_of_many_classes_is_named() -> None:
+    rows: list[Sample | Rejection] = []
+    for number in range(300):
+        rows += [
+            Sample("a", 1, text=f"{number}-{n}", labels=(f"c{number:03}",))
+            for n in range(20 if number else 300)
+        ]
+    rows.append(Sample("a", 1, text="alone", labels=("rarest",)))
+    found = describe(_profiler(rows))
+    assert len(found["classes"]["values"]) == 200 and found["classes"]["smallest"][-1]["name"] == "rarest"
+    (finding,) = [f for f in found["findings"] if f["code"] == "uneven_classes"]
+    assert "'c000' has 300 rows, 'rarest' 1" in finding["text"]
+    assert "rarest" in render(found)
+
+
 def test_a_tie_of_label_and_topic_is_found_and_none_is_invented() -> None:
     tied = describe(_profiler(_labelled(tie=0.8, rare=0)))
     (entry,) = [e for e in tied["associations"] if (e["first"], e["second"]) == ("label", "topic")]

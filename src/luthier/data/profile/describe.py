@@ -19,6 +19,7 @@ _BARS = 30
 _MOST_VALUES = 200
 """Of a column that is compared with others: beyond that it is a name, not a class."""
 _NAMES_SHOWN = 50
+_MOST_BARS, _SMALLEST_SHOWN = 20, 10
 _TOKEN_LIMITS = (512, 1024, 2048, 4096, 8192)
 
 
@@ -76,6 +77,10 @@ def _classes(total: Part) -> dict[str, Any] | None:
         "effective": math.exp(-sum(share * math.log(share) for share in shares)),
         "largest_over_smallest": counts[0] / counts[-1],
         "values": _named(total.classes, _MOST_VALUES),
+        "smallest": [
+            {"name": name, "rows": number, "share": number / sum(counts)}
+            for name, number in total.classes.largest()[_MOST_BARS:][-_SMALLEST_SHOWN:]
+        ],
     }
 
 

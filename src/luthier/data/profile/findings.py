@@ -84,7 +84,7 @@ def _of_classes(profile: Mapping[str, Any]) -> Iterator[Finding]:
         name = classes["values"][0]["name"]
         yield Finding("warning", "one_class", f"all rows have the class {name!r}: there is nothing to learn")
     elif classes["largest_over_smallest"] >= _UNEVEN:
-        first, last = classes["values"][0], classes["values"][-1]
+        first, last = classes["values"][0], [*classes["values"], *classes["smallest"]][-1]
         text = (
             f"the classes are uneven: {first['name']!r} has {first['rows']:,} {classes['unit']}, {last['name']!r} "
             f"{last['rows']:,}; {classes['number']} classes count as {classes['effective']:.1f} even ones"
