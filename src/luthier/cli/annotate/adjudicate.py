@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from luthier.cli.annotate.options import load_ratings, ratings_options
 from luthier.cli.output import json_option, print_facts, print_json
+
+if TYPE_CHECKING:
+    from luthier.data.annotation.adjudicate import Adjudication
 
 
 @click.command()
@@ -47,7 +50,7 @@ def adjudicate(
     if confidence_field and not output:
         raise DataError("--confidence-field has no effect without --output", cure="name a file with -o")
     ratings = load_ratings(path, **options)
-    way = by or ratings.adjudication or "vote"
+    way: Adjudication = by or ratings.adjudication or "vote"
     decisions = decide(ratings.items, ratings.labels, way, min_confidence=min_confidence)
     if output:
         write_decisions(

@@ -90,9 +90,10 @@ def _print(found: Agreement, confidence: float) -> None:
     print_table(header, [(measure.name, *_cells(measure), measure.note) for measure in found.measures])
     if found.pairs:
         click.echo()
-        header = ("rater", "rater", "Cohen's kappa", f"{confidence:.0%} interval", "rows", "")
+        of_pairs = ("rater", "rater", "Cohen's kappa", f"{confidence:.0%} interval", "rows", "")
         print_table(
-            header, [(pair.first, pair.second, *_cells(pair.kappa), pair.kappa.note) for pair in found.pairs]
+            of_pairs,
+            [(pair.first, pair.second, *_cells(pair.kappa), pair.kappa.note) for pair in found.pairs],
         )
 
 

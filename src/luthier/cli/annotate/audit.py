@@ -42,7 +42,7 @@ def audit(
     the field `correct_label` of every row, also where it is the same.
     """
     if checked:
-        idle = {"-o": output, "--margin": margin, "--expected-error": expected_error}
+        idle: dict[str, object] = {"-o": output, "--margin": margin, "--expected-error": expected_error}
         idle |= {"--text-field": text_field, "--label-field": label_field}
         if given := [name for name, value in idle.items() if value is not None]:
             raise DataError(f"{given[0]} has no effect beside --checked", cure="leave it out")

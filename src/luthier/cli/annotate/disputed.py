@@ -41,7 +41,7 @@ def disputed(
 
     ratings = load_ratings(path, **options)
     queue = disputes(ratings.items, ratings.labels, min_entropy=min_entropy)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": d.item.id, "entropy": round(d.entropy, 6), "votes": d.votes, "data": dict(d.item.data)}
         for d in queue[:limit]
     ]

@@ -51,8 +51,8 @@ def raters(path: Path, per: Any, confidence: float, as_json: bool, **options: An
     periods = [(record.rater, day, rate) for record in records for day, rate in record.periods]
     if periods:
         click.echo()
-        header = ("rater", f"{per} from", "on gold", "wrong", f"{confidence:.0%} interval")
-        print_table(header, [(rater, day.isoformat(), *_cells(rate)) for rater, day, rate in periods])
+        by_period = ("rater", f"{per} from", "on gold", "wrong", f"{confidence:.0%} interval")
+        print_table(by_period, [(rater, day.isoformat(), *_cells(rate)) for rater, day, rate in periods])
 
 
 def _facts(record: RaterRecord) -> dict[str, Any]:

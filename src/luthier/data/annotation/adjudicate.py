@@ -132,7 +132,7 @@ def _dawid_skene(items: Sequence[Item], table: RatingTable) -> Iterator[tuple[in
     index = {label: number for number, label in enumerate(table.labels)}
     known_N = np.array([MISSING if (label := _settled(item)[0]) is None else index[label] for item in items])
     model = dawid_skene(table.labels_NR, len(table.labels), known_N=known_N)
-    is_rated_N = table.counts_NL.any(axis=1)
+    is_rated_N = (table.counts_NL.sum(axis=1) > 0).tolist()
     for probabilities_L, is_rated in zip(model.posteriors_NL, is_rated_N, strict=True):
         best = int(probabilities_L.argmax())
         yield best, float(probabilities_L[best]), None if is_rated else "unrated"

@@ -97,11 +97,15 @@ def _votes(rows_G: IntArray, given_G: IntArray, num_rows: int, num_labels: int) 
     counts_NL = np.zeros((num_rows, num_labels))
     np.add.at(counts_NL, (rows_G, given_G), 1.0)
     totals_N = counts_NL.sum(axis=1, keepdims=True)
-    return np.divide(counts_NL, totals_N, out=np.full_like(counts_NL, 1 / num_labels), where=totals_N > 0)
+    even_NL: FloatArray = np.full_like(counts_NL, 1 / num_labels)
+    np.divide(counts_NL, totals_N, out=even_NL, where=totals_N > 0)
+    return even_NL
 
 
 def _shares(counts: FloatArray) -> FloatArray:
     """Return counts as shares of their line; a rater of whom nothing is known is taken to guess."""
     totals = counts.sum(axis=-1, keepdims=True)
-    even = np.full_like(counts, 1 / counts.shape[-1])
-    return np.maximum(np.divide(counts, totals, out=even, where=totals > 0), _SMALLEST)
+    shares: FloatArray = np.full_like(counts, 1 / counts.shape[-1])
+    np.divide(counts, totals, out=shares, where=totals > 0)
+    np.maximum(shares, _SMALLEST, out=shares)
+    return shares

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luthier.data.annotation.items import Item
 from luthier.data.annotation.rating_table import table_of
@@ -51,9 +52,10 @@ def disputes(items: Sequence[Item], labels: Sequence[str], *, min_entropy: float
     return sorted(found, key=lambda dispute: (-dispute.entropy, -sum(dispute.votes.values())))
 
 
-def _entropies(counts_NL: np.ndarray) -> np.ndarray:
+def _entropies(counts_NL: NDArray[np.int64]) -> NDArray[np.float64]:
     totals_N = counts_NL.sum(axis=1, keepdims=True)
     shares_NL = counts_NL / np.maximum(totals_N, 1)
     logs_NL = np.log2(shares_NL, out=np.zeros_like(shares_NL), where=shares_NL > 0)
     # Rounded, so that equal disagreement is equal whatever the order of the labels.
-    return np.round(-(shares_NL * logs_NL).sum(axis=1), 12) + 0.0
+    entropies_N: NDArray[np.float64] = np.abs(np.round((shares_NL * logs_NL).sum(axis=1), 12))
+    return entropies_N

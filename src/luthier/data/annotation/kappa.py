@@ -51,7 +51,9 @@ def label_distances(positions_L: ArrayLike, weights: Weights) -> FloatArray:
     distances_LL = np.abs(positions[:, None] - positions[None, :])
     if weights == "quadratic":
         distances_LL = distances_LL**2
-    return distances_LL / max(distances_LL.max(), np.finfo(float).tiny)
+    largest = max(float(distances_LL.max()), np.finfo(float).tiny)
+    scaled_LL: FloatArray = distances_LL / largest
+    return scaled_LL
 
 
 def cohen_kappa(confusion_LL: ArrayLike, distances_LL: FloatArray | None = None) -> CohenKappa:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow
-import pyarrow.ipc
 from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
 from luthier.data.annotation.classifier import Embed
 from luthier.data.annotation.label_errors import Filter, Findings, Suspect, find_label_errors
-from luthier.data.operators.batch import ROW_BATCH, Verdict, leave_out, rows_of
+from luthier.data.operators.batch import leave_out_at, rows_of
+from luthier.data.operators.spool import spooled
 from luthier.recipe.data_sections.label_errors import LabelErrorsSection
 
 REASON = "label_error"
@@ -54,18 +53,11 @@ class LabelErrors:
         Raises:
             DataError: No row has a label, or too few have the same.
         """
-        rows = _Labelled()
-        options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
-        with tempfile.TemporaryFile(prefix="luthier-rows-") as file:
-            with pyarrow.ipc.new_stream(file, ROW_BATCH, options=options) as stream:
-                embed = self.make_embed()
-                for batch in batches:
-                    stream.write_batch(batch)
-                    rows.add(batch.filter(batch["reason"].is_null()), self.label_field, embed)
+        rows = _Labelled(self.label_field, self.make_embed())
+        with spooled(rows.watch(batches)) as read:
             suspects = self._suspects(rows)
-            file.seek(0)
-            for batch in pyarrow.ipc.open_stream(file):
-                yield leave_out(batch, _Judge(batch, suspects)) if self.action == "drop" else batch
+            for batch in read():
+                yield leave_out_at(batch, _verdicts(batch, suspects)) if self.action == "drop" else batch
 
     def _suspects(self, rows: _Labelled) -> dict[Place, Suspect]:
         if not rows.labels:
@@ -115,41 +107,42 @@ def steps_of(
 class _Labelled:
     """Places, labels and vectors of the rows that have a label."""
 
-    def __init__(self) -> None:
+    def __init__(self, label_field: str, embed: Embed) -> None:
+        self.label_field = label_field
+        self.embed = embed
         self.places: list[Place] = []
         self.labels: list[str] = []
         self.vectors: list[NDArray[np.float32]] = []
 
-    def add(self, batch: pyarrow.RecordBatch, label_field: str, embed: Embed) -> None:
-        """Take the labelled rows of a batch."""
+    def watch(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the batches as they are, and take their labelled rows."""
+        for batch in batches:
+            self._add(batch.filter(batch["reason"].is_null()))
+            yield batch
+
+    def _add(self, batch: pyarrow.RecordBatch) -> None:
         columns = (batch[name].to_pylist() for name in ("source", "row", "texts"))
         found = [
             (source, row, "\n".join(texts), label)
             for source, row, texts, content in zip(*columns, rows_of(batch), strict=True)
-            if any(texts or ()) and (label := _label_of(content, label_field)) is not None
+            if any(texts or ()) and (label := _label_of(content, self.label_field)) is not None
         ]
         if found:
-            self.vectors.append(embed([text for _, _, text, _ in found]))
+            self.vectors.append(self.embed([text for _, _, text, _ in found]))
             self.places += [(source, row) for source, row, _, _ in found]
             self.labels += [label for *_, label in found]
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """Leaves out the suspects of one batch."""
-
-    batch: pyarrow.RecordBatch
-    suspects: Mapping[Place, Suspect]
-
-    def __call__(self, texts: Sequence[Sequence[str]]) -> list[Verdict]:
-        """Return a verdict for each row that is kept."""
-        kept = self.batch.filter(self.batch["reason"].is_null())
-        places = zip(kept["source"].to_pylist(), kept["row"].to_pylist(), strict=True)
-        return [_verdict(self.suspects[place]) if place in self.suspects else None for place in places]
+def _verdicts(batch: pyarrow.RecordBatch, suspects: Mapping[Place, Suspect]) -> dict[int, tuple[str, str]]:
+    """Return reason and detail of the suspects of a batch, by place in it."""
+    places = zip(batch["source"].to_pylist(), batch["row"].to_pylist(), strict=True)
+    return {
+        index: (REASON, _detail(suspects[place])) for index, place in enumerate(places) if place in suspects
+    }
 
 
-def _verdict(suspect: Suspect) -> Verdict:
-    return REASON, (
+def _detail(suspect: Suspect) -> str:
+    return (
         f"label {suspect.label!r} has probability {suspect.label_probability:.3f}; "
         f"{suspect.suggestion!r} has {suspect.suggestion_probability:.3f}"
     )
