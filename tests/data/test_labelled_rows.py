@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from luthier.core.errors import DataError
 from luthier.data.duplicates.exact import content_hash
@@ -16,6 +19,8 @@ from luthier.data.read import open_source, read_source
 from luthier.data.sample import Answer, Message, Sample
 from luthier.data.schemas import RowError, convert, detect_schema
 from luthier.data.split import split_rows
+from luthier.data.squad import questions_of
+from luthier.data.store import sample_of
 from luthier.recipe.schema import Source
 from tests.models.tiny_chat import make_chat_tokenizer
 
@@ -257,3 +262,39 @@ def test_identity_of_conversations_and_texts_stays() -> None:
     chat = Sample("a", 1, messages=(Message("user", "a"), Message("assistant", "b")))
     assert content_hash(text).hex() == "5c9d07fffae40789a4bb2d06dc0b5a78"
     assert content_hash(chat).hex() == "ec2a848883868db17a2825c57b7d7c41"
+
+
+_NAMES = st.sampled_from(
+    ["text", "text_pair", "label", "tokens", "tags", "question", "context", "answers", "answer_start", "weight",
+     "task", "paragraphs", "qas", "data"]
+)  # fmt: skip
+_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda values: st.one_of(st.lists(values, max_size=4), st.dictionaries(_NAMES, values, max_size=6)),
+    max_leaves=12,
+)
+
+
+@given(_JSON, st.sampled_from(["classification", "token_classification", "question_answering", "text"]))
+def test_any_row_is_a_sample_or_has_its_reason(row: Any, schema: str) -> None:
+    try:
+        sample = _convert(row, schema)
+    except RowError as error:
+        assert error.reason and error.detail
+        return
+    assert sample.kind == schema and content_hash(sample) and sample.weight > 0
+    stored = json.loads(json.dumps(asdict(sample)))
+    assert sample_of(stored) == sample
+
+
+@given(st.lists(_JSON, max_size=4))
+def test_any_articles_lose_no_question(articles: list[Any]) -> None:
+    def questions(article: Any) -> int:
+        if not isinstance(article, dict) or not isinstance(article.get("paragraphs"), list):
+            return 1
+        return sum(
+            len(p["qas"]) if isinstance(p, dict) and isinstance(p.get("qas"), list) else 1
+            for p in article["paragraphs"]
+        )
+
+    assert len(list(questions_of(articles))) == sum(map(questions, articles))

@@ -1,0 +1,22 @@
+"""Column charts: every count has its column, as high as it should be, and says what it covers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from luthier.core.charts import column_chart
+
+
+def test_columns_are_as_high_as_their_counts() -> None:
+    chart = column_chart([3, 0, 6], width=10, x_label="characters", y_label="rows <b>")
+    heights = [float(height) for height in re.findall(r'<rect[^>]* height="([0-9.]+)"', chart)]
+    assert heights[1] == 0 and heights[2] == pytest.approx(2 * heights[0])
+    titles = re.findall("<title>(.*?)</title>", chart)
+    assert titles == ["0 to 9: 3", "10 to 19: 0", "20 and over: 6"]
+    assert "rows &lt;b&gt;" in chart and "<b>" not in chart
+
+
+def test_nothing_is_no_chart() -> None:
+    assert column_chart([0, 0], width=1, x_label="x", y_label="y") == ""
