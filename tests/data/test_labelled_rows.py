@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from luthier.core.errors import DataError
 from luthier.data.duplicates.exact import content_hash
-from luthier.data.encode import TextEncoder
+from luthier.data.encode import ChatEncoder, TextEncoder
 from luthier.data.example import Rejection
 from luthier.data.read import open_source, read_source
 from luthier.data.sample import Answer, Message, Sample
@@ -21,6 +21,7 @@ from luthier.data.schemas import RowError, convert, detect_schema
 from luthier.data.split import split_rows
 from luthier.data.squad import questions_of
 from luthier.data.store import sample_of
+from luthier.data.template import ChatTemplate
 from luthier.recipe.schema import Source
 from tests.models.tiny_chat import make_chat_tokenizer
 
@@ -205,6 +206,16 @@ class TestWeightTaskAttributes:
     def test_weight_that_is_none(self, weight: Any) -> None:
         reason, detail = _reason({"text": "a", "weight": weight}, "text")
         assert reason == "bad_weight" and "weight is" in detail
+
+    def test_weight_reaches_every_example(self) -> None:
+        tokenizer = make_chat_tokenizer()
+        blocks = TextEncoder(tokenizer, max_length=8)(_convert({"text": "a b c " * 9, "weight": 0.5}, "text"))
+        assert isinstance(blocks, list) and len(blocks) > 1 and {block.weight for block in blocks} == {0.5}
+        template = ChatTemplate(tokenizer)
+        encode = ChatEncoder(template, loss_on="assistant", max_length=64, too_long="drop")
+        chat = _convert({"prompt": "a", "completion": "b", "weight": 3}, "prompt_completion")
+        examples = encode(chat)
+        assert isinstance(examples, list) and examples[0].weight == 3.0
 
     def test_task(self) -> None:
         assert _convert({"text": "a", "task": "nli"}, "text").task == "nli"
