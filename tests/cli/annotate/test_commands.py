@@ -198,6 +198,9 @@ def test_prelabels_of_a_classifier(here: Path, tmp_path: Path) -> None:
     proposed = [task["predictions"] for task in json.loads((here / "out.json").read_text())][24:]
     assert [p[0]["result"][0]["value"]["choices"][0] for p in proposed] == TRUTH[24:]
     assert "no effect without --server" in fails(here, "annotate", "prelabel", "p", "--model", "m")
+    assert "--seed has no effect without --server" in fails(here, "annotate", "prelabel", "p", "--seed", "0")
+    served = ("annotate", "prelabel", "p", "--server", "http://x", "--model", "m")
+    assert "--seed has no effect on one answer" in fails(here, *served, "--seed", "1")
     assert "no effect without --train" in fails(here, "annotate", "prelabel", "p", "--text-field", "t")
     (here / "more.csv").write_text("t,c\n好,退款\n坏,其他\n")
     train = ("--train", "more.csv", "--text-field", "t", "--label-field", "c")

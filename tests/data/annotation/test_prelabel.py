@@ -149,7 +149,7 @@ def test_an_answer_is_a_label_or_nothing(server: Server, answer: str, label: str
     assert found.sum() == (label is not None)
     (request,) = server.requests
     assert request["path"] == "/v1/chat/completions" and request["key"] == "Bearer k"
-    assert request["temperature"] == 0 and request["model"] == "m"
+    assert request["temperature"] == 0 and "seed" not in request and request["model"] == "m"
     prompt = request["messages"][0]["content"]
     assert prompt.startswith("Rules.") and "Where is it?" in prompt and ", ".join(LABELS) in prompt
 

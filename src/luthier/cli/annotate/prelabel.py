@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from luthier.cli.annotate.options import project_argument, seed_option
+from luthier.cli.annotate.options import project_argument
 from luthier.cli.data.options import row_bar
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
@@ -37,7 +37,7 @@ _KEY = "OPENAI_API_KEY"
 @click.option("--samples", type=click.IntRange(min=1), help="Answers of the chat model a row.  [default: 1]")
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, help="Propose nothing less probable.")
 @click.option("--all", "takes_all", is_flag=True, help="Also rows that have ratings or gold.")
-@seed_option
+@click.option("--seed", type=int, help="Of several answers a row.  [default: 0]")
 @json_option
 def prelabel(project: Path, takes_all: bool, min_score: float, as_json: bool, **options: Any) -> None:
     """Let a model propose a label for each row of PROJECT that nobody has rated.
@@ -78,6 +78,8 @@ def _served(project: Project, options: dict[str, Any]) -> tuple[LabelModel, str]
     if given := [name for name in ("base", "train", "text_field", "label_field") if options[name]]:
         option = f"--{given[0].replace('_', '-')}"
         raise DataError(f"{option} has no effect beside --server", cure="leave it out")
+    if options["seed"] is not None and (options["samples"] or 1) == 1:
+        raise DataError("--seed has no effect on one answer a row", cure="ask for more with --samples")
     if not options["model"]:
         raise DataError("the chat model has no name", where="--model", cure="e.g. --model support-assistant")
     guidelines = project.folder / GUIDELINES_FILE
@@ -87,7 +89,7 @@ def _served(project: Project, options: dict[str, Any]) -> tuple[LabelModel, str]
         project.settings.labels,
         guidelines.read_text(encoding="utf-8") if guidelines.is_file() else "",
         num_samples=options["samples"] or 1,
-        seed=options["seed"],
+        seed=options["seed"] or 0,
         api_key=os.environ.get(_KEY),
     )
     return model, options["model"]
@@ -98,7 +100,7 @@ def _classifier(project: Project, options: dict[str, Any]) -> tuple[LabelModel, 
     from luthier.data.annotation.labelled import labelled_rows, project_rows
     from luthier.models.embed import Embedder
 
-    if given := [name for name in ("model", "samples") if options[name]]:
+    if given := [name for name in ("model", "samples", "seed") if options[name] is not None]:
         raise DataError(f"--{given[0]} has no effect without --server", cure="leave it out")
     if train := options["train"]:
         fields = {"text_field": options["text_field"], "label_field": options["label_field"]}

@@ -62,12 +62,13 @@ class ServedModel:
 
     def _ask(self, text: str, seed: int) -> str:
         prompt = _PROMPT.format(guidelines=self.guidelines.strip(), text=text, labels=", ".join(self.labels))
+        # Without randomness a seed changes nothing, and some servers refuse it.
+        draw = {"temperature": 0.0} if self.num_samples == 1 else {"temperature": 1.0, "seed": seed}
         body = {
             "model": self.model,
             "messages": [{"role": "user", "content": prompt}],
-            "temperature": 0.0 if self.num_samples == 1 else 1.0,
             "max_tokens": 32,
-            "seed": seed,
+            **draw,
         }
         address = f"{self.url.rstrip('/').removesuffix('/v1')}/v1/chat/completions"
         headers = {"Content-Type": "application/json"}
