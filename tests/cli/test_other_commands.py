@@ -136,3 +136,9 @@ def test_doctor() -> None:
     assert done.returncode == 0
     checks = {c["check"]: c for c in json.loads(done.stdout)}
     assert checks["torch"]["ok"] and checks["memory"]["found"].endswith("GB")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [(("rnu",), "run"), (("data", "inspec"), "inspect")])
+def test_a_mistyped_command_gets_the_nearest(tmp_path: Path, typed: tuple[str, ...], meant: str) -> None:
+    done = luthier(*typed, cwd=tmp_path)
+    assert done.returncode == 2 and f"Did you mean '{meant}'" in done.stderr
