@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -140,6 +141,25 @@ def test_bad_input_names_place_and_cure(tmp_path: Path, name: str) -> None:
         assert text in done.stderr, (text, done.stderr)
 
 
+def test_a_disk_that_is_full_before_any_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path)
+
+    def write(path: Path, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("luthier.data.prepare.write_examples", write)
+    done = luthier("run", recipe, "--until", "data", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "train.parquet: the disk is full" in done.stderr and "make room" in done.stderr
+    monkeypatch.undo()
+    assert luthier("run", recipe, "--until", "data", cwd=tmp_path).returncode == 0
+
+
+def test_runs_cannot_lie_in_a_file(tmp_path: Path) -> None:
+    done = luthier("run", write_recipe(tmp_path), "--set", "runs_dir=rows.json", cwd=tmp_path)
+    assert done.returncode == 2 and "rows.json" in done.stderr and "Not a directory" in done.stderr
+
+
 def test_one_bad_row_among_many_is_left_out_with_its_number(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     rows = json.loads(write_rows(tmp_path / "rows.json").read_text())
@@ -182,6 +202,7 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(
     _, errors = process.communicate(timeout=120)
     assert process.returncode == (130 if end is signal.SIGINT else -signal.SIGKILL), errors
     if end is signal.SIGINT:
+        assert "Ctrl-C again ends at once" in errors
         assert "the state is saved" in errors and "run the same command again" in errors
     assert not list(broken.glob("runs/*/model/artifact.json"))
     again = luthier("run", "recipe.yaml", cwd=broken)

@@ -11,7 +11,7 @@ import click
 
 from luthier import __version__
 from luthier.cli.lazy import LazyGroup
-from luthier.core.errors import LuthierError
+from luthier.core.errors import LuthierError, system_refusal
 
 COMMANDS = {
     "run": ("luthier.cli.run:run", "Do everything that a recipe asks for: data, train, evaluate, register."),
@@ -49,8 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(2)
     except LuthierError as error:
-        click.secho(f"luthier: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
+        _end_with(error)
     except (KeyboardInterrupt, click.Abort):
         click.secho("luthier: interrupted", fg="red", err=True)
         sys.exit(130)
+    except Exception as error:
+        if (refusal := system_refusal(error)) is None:
+            raise
+        _end_with(refusal)
+
+
+def _end_with(error: LuthierError) -> None:
+    click.secho(f"luthier: {error}", fg="red", err=True)
+    sys.exit(error.exit_code)

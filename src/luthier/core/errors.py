@@ -10,7 +10,7 @@ The tree, with the exit code that the command line gives it::
     ├── MissingDependencyError      2   an extra that is not installed
     ├── TrainingError               2
     │   ├── NonFiniteLossError      2   the loss is NaN or infinite; the rows are named
-    │   └── DiskFullError           2   no room for a checkpoint
+    │   └── DiskFullError           2   no room on the disk
     ├── CheckpointError             2   damaged, foreign or missing checkpoint
     ├── RegistryError               2
     ├── ServeError                  2
@@ -20,6 +20,7 @@ The tree, with the exit code that the command line gives it::
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ class NonFiniteLossError(TrainingError):
 
 
 class DiskFullError(TrainingError):
-    """There is no room on the disk for the next checkpoint."""
+    """There is no room on the disk."""
 
 
 class CheckpointError(LuthierError):
@@ -120,3 +121,26 @@ class Interrupted(LuthierError):
     """The user stopped the run; its state is saved."""
 
     exit_code = 130
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error means a full disk or quota; safetensors reports it as text only."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return type(error).__name__ == "SafetensorError" and "No space left" in str(error)
+
+
+def system_refusal(error: BaseException) -> LuthierError | None:
+    """Return what a user can mend behind an error of the operating system: no room, or a place that cannot be used.
+
+    None for anything else, which may be a bug of ours.
+    """
+    place = str(error.filename) if isinstance(error, OSError) and error.filename else None
+    if is_disk_full(error):
+        cure = "make room and run the same command again: what is whole is kept"
+        return DiskFullError("the disk is full", where=place, cure=cure)
+    unusable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+    if isinstance(error, OSError) and error.errno in unusable:
+        cure = "choose a place that you may use, or change its rights"
+        return LuthierError(str(error.strerror), where=place, cure=cure)
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from luthier.core.errors import CheckpointError, DiskFullError
+from luthier.core.errors import CheckpointError, DiskFullError, is_disk_full
 from luthier.core.events import EventLog
 from luthier.core.files import (
     atomic_folder,
@@ -124,12 +123,12 @@ class CheckpointStore:
                 write()
                 return
             except Exception as error:
-                if not _is_disk_full(error):
+                if not is_disk_full(error):
                     raise
                 free = shutil.disk_usage(self._folder).free
                 problem = (
-                    f"the disk is full: the checkpoint of step {step} needs {needed_bytes / 1e6:.0f} MB, "
-                    f"{free / 1e6:.0f} MB are free in {self._folder}"
+                    f"the disk is full: the checkpoint of step {step} needs {needed_bytes / 1e6:,.2f} MB, "
+                    f"{free / 1e6:,.2f} MB are free in {self._folder}"
                 )
                 if time.monotonic() >= deadline:
                     newest = f"step {self.steps()[0]} is whole" if self.steps() else "there was none before"
@@ -199,10 +198,3 @@ class CheckpointStore:
             raise CheckpointError(f"is damaged: {'; '.join(faults)}", where=str(folder))
         state = TrainState(**read_json(folder / _STATE))
         return state, load_file(folder / _WEIGHTS), load_file(folder / _OPTIMIZER)
-
-
-def _is_disk_full(error: Exception) -> bool:
-    """Whether an error means a full disk or quota; safetensors reports it as text only."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return type(error).__name__ == "SafetensorError" and "No space left" in str(error)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+_NOTICE = b"\nstopping: this step is finished and saved; Ctrl-C again ends at once, at the last checkpoint\n"
 
 
 class StopSignal:
@@ -32,3 +35,4 @@ class StopSignal:
         if self.is_set:
             raise KeyboardInterrupt
         self.is_set = True
+        os.write(2, _NOTICE)  # straight: a signal may come in the middle of a print
