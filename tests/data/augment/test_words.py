@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.data.augment.deletion import Deletion
+from luthier.data.augment.function_words import is_content, is_negation
 from luthier.data.augment.homophones import Homophones
 from luthier.data.augment.insertion import Insertion
 from luthier.data.augment.masking import Masking
@@ -100,3 +101,16 @@ def test_masking_puts_the_mark():
     assert edit_text("help", Masking(0.1, "___"), Random(0))[0] == "___"
     masked = edit_text(TEXT, Masking(0.3), Random(0))[0]
     assert masked.count("[MASK]") == round(0.3 * len(words(TEXT)))
+
+
+@pytest.mark.parametrize(
+    "word", ["not", "Never", "don't", "can\u2019t", "cannot", "不", "没有", "不屑", "无聊", "未婚"]
+)
+def test_what_turns_a_meaning_round(word):
+    assert is_negation(word)
+    assert not is_content(word)
+
+
+@pytest.mark.parametrize("word", ["", "note", "card", "非常", "别人", "不过", "未来", "银行"])
+def test_what_does_not(word):
+    assert not is_negation(word)

@@ -8,6 +8,9 @@ except 不 没 没有 无 非 未 别 勿 莫 否 不是 不要 不会 不能 �
 绝非 未必 未曾 难以 禁止 拒绝 除非 除了
 """
 
+_NEGATING_CHARACTERS = "不没未无"
+_NO_NEGATION_WORDS = "不过 不仅 不但 不管 不断 不久 不同 不少 不如 没准 未来 未免 无论 无数 无非"
+
 _ENGLISH_WORDS = """
 a an the this that these those some any each every either both all such own same other another much
 many more most few fewer less least several enough i me my mine myself you your yours yourself
@@ -31,12 +34,15 @@ _CHINESE_WORDS = """
 """
 
 _NEGATIONS = frozenset(_NEGATION_WORDS.split())
+_NO_NEGATIONS = frozenset(_NO_NEGATION_WORDS.split())
 _FUNCTION_WORDS = frozenset(f"{_ENGLISH_WORDS} {_CHINESE_WORDS}".split())
 
 
 def is_negation(word: str) -> bool:
     """Return whether a word turns the meaning of others round; it is never deleted, moved or replaced."""
     lowered = word.lower().replace("\u2019", "'")
+    if lowered[:1] in _NEGATING_CHARACTERS and lowered not in _NO_NEGATIONS:
+        return bool(lowered)  # 不屑, 没用, 未婚, 无聊
     return lowered in _NEGATIONS or lowered.endswith("n't")
 
 
