@@ -66,10 +66,10 @@ def find(text: str) -> Iterator[Finding]:
 
 def is_card(digits: str) -> bool:
     """Tell whether digits have an issuer's prefix, a length that it gives, and their Luhn digit."""
-    return (
-        any(
-            first <= digits[: len(first)] <= last and len(digits) in lengths
-            for first, last, lengths in _ISSUERS
-        )
-        and luhn_sum(digits) == 0
+    return luhn_sum(digits) == 0 and any(
+        first <= digits[: len(first)] <= last and len(digits) in lengths
+        for first, last, lengths in _BY_DIGIT[digits[0]]
     )
+
+
+_BY_DIGIT = {digit: [issuer for issuer in _ISSUERS if issuer[0][0] == digit] for digit in "0123456789"}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
+import pyarrow.compute as compute
 
 from luthier.core.errors import DataError
 from luthier.data.operators.batch import json_of, text_paths, with_columns
@@ -136,7 +136,7 @@ class PersonalData:
     def _found(self, texts: pyarrow.StringArray) -> dict[int, tuple[str, list[Finding]]]:
         """Return text and findings of each text that has some, by its index."""
         indices = np.flatnonzero(self._detector.worth_looking(texts).to_numpy(zero_copy_only=False))
-        looked = texts.take(pyarrow.array(indices)).to_pylist()
+        looked = texts.take(indices).to_pylist()
         findings = self._detector.find_all(looked)
         return {
             int(index): (text, some)
@@ -157,20 +157,14 @@ class PersonalData:
         found: Mapping[int, tuple[str, list[Finding]]],
         rows: np.ndarray[Any, Any],
     ) -> list[dict[str, Any]]:
-        if not found:
-            return []
-        paths = batch["paths"].flatten()
-        sources, numbers = batch["source"], batch["row"]
+        """Return a note of each finding, with its place."""
+        indices = np.fromiter(found, np.int64, len(found))
+        paths = batch["paths"].flatten().take(indices).to_pylist()
+        sources, numbers = (batch[name].take(rows[indices]).to_pylist() for name in ("source", "row"))
         notes = []
-        for index, (_, findings) in found.items():
-            row = int(rows[index])
-            place = {
-                "source": sources[row].as_py(),
-                "row": numbers[row].as_py(),
-                "path": paths[index].as_py(),
-            }
+        for source, number, path, (_, findings) in zip(sources, numbers, paths, found.values(), strict=True):
             for finding in findings:
-                notes.append(place | self._note(finding))
+                notes.append({"source": source, "row": number, "path": path, **self._note(finding)})
         return notes
 
     def _note(self, finding: Finding) -> dict[str, Any]:
@@ -202,7 +196,7 @@ def _check(what: str, given: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _lengths(lists: pyarrow.ListArray) -> np.ndarray[Any, Any]:
-    return np.asarray(pyarrow.compute.list_value_length(lists))
+    return np.asarray(compute.list_value_length(lists))
 
 
 def _with_texts(
@@ -212,21 +206,49 @@ def _with_texts(
     rows: np.ndarray[Any, Any],
 ) -> pyarrow.RecordBatch:
     """Return the batch with some texts replaced; what they were is noted as a change without the text."""
-    flat = texts.to_pylist() if after else []
-    changed = {index: text for index, text in after.items() if flat[index] != text}
-    if not changed:
+    if not after:
         return batch
-    paths = batch["paths"].flatten()
-    changes = batch["changes"].to_pylist()
-    for index, text in changed.items():
-        flat[index] = text
-        changes[int(rows[index])].append({"operator": OPERATOR, "path": paths[index].as_py(), "before": None})
+    places = np.fromiter(after, np.int64, len(after))
+    values = pyarrow.array(after.values(), pyarrow.string())
+    is_new = compute.not_equal(texts.take(places), values)
+    places = places[is_new.to_numpy(zero_copy_only=False)]
+    if not len(places):
+        return batch
+    notes = pyarrow.StructArray.from_arrays(
+        [
+            pyarrow.repeat(OPERATOR, len(places)),
+            batch["paths"].flatten().take(places),
+            pyarrow.nulls(len(places), pyarrow.string()),
+        ],
+        fields=list(CHANGES.value_type),
+    )
     batch = with_columns(
         batch,
-        texts=list_array(_lengths(batch["texts"]), pyarrow.array(flat, pyarrow.string())),
-        changes=pyarrow.array(changes, CHANGES),
+        texts=list_array(_lengths(batch["texts"]), _replaced(texts, places, values.filter(is_new))),
+        changes=_appended(batch["changes"], rows[places], notes),
     )
-    return _with_raw(batch, np.unique(rows[list(changed)]), json_of)
+    return _with_raw(batch, np.unique(rows[places]), json_of)
+
+
+def _replaced(
+    column: pyarrow.StringArray, places: np.ndarray[Any, Any], values: pyarrow.StringArray
+) -> pyarrow.StringArray:
+    mask = np.zeros(len(column), bool)
+    mask[places] = True
+    return compute.replace_with_mask(column, mask, values)
+
+
+def _appended(
+    changes: pyarrow.ListArray, rows: np.ndarray[Any, Any], notes: pyarrow.StructArray
+) -> pyarrow.ListArray:
+    """Return the changes with notes added to the rows that they belong to; the rows are sorted."""
+    num_old = _lengths(changes)
+    lengths = num_old + np.bincount(rows, minlength=len(changes))
+    if not num_old.any():
+        return list_array(lengths, notes)
+    owners = np.concatenate([np.repeat(np.arange(len(changes)), num_old), rows])
+    both = pyarrow.concat_arrays([changes.flatten(), notes])
+    return list_array(lengths, both.take(np.argsort(owners, kind="stable")))
 
 
 def _leave_out(
@@ -292,12 +314,11 @@ def _with_raw(
     """Return the batch as if some rows had been read as ``json_rows`` makes them."""
     if not len(indices):
         return batch
-    raw, edited = batch["raw"].to_pylist(), batch["edited"].to_pylist()
-    for index, row in zip(indices.tolist(), json_rows(batch.take(pyarrow.array(indices))), strict=True):
-        raw[index], edited[index] = row.decode(), None
-    return with_columns(
-        batch, raw=pyarrow.array(raw, pyarrow.string()), edited=pyarrow.array(edited, pyarrow.string())
-    )
+    rows = pyarrow.array(list(json_rows(batch.take(indices))), pyarrow.string())
+    edited = batch["edited"]
+    if edited.null_count < len(edited):
+        edited = _replaced(edited, indices, pyarrow.nulls(len(indices), pyarrow.string()))
+    return with_columns(batch, raw=_replaced(batch["raw"], indices, rows), edited=edited)
 
 
 def _with_note(batch: pyarrow.RecordBatch, note: Mapping[str, Any]) -> pyarrow.RecordBatch:
