@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.core.errors import DataError
-from luthier.data.sources import SURPLUS, read_rows
+from luthier.data.sources import SURPLUS, read_entries, read_rows
 
 ROWS = [{"text": "one"}, {"text": "zwei ü"}, {"text": "三 🙂"}]
 
@@ -215,3 +215,21 @@ class TestWhatIsRefused:
 
     def test_column_named_twice(self, tmp_path: Path) -> None:
         assert "'a' twice" in _fault(_write(tmp_path / "a.csv", b"a,b,a\n1,2,3\n")).problem
+
+
+def test_a_table_begins_at_its_first_line_that_is_not_empty(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", b"\r\n\r\ntext,n\r\none,1\r\n")
+    assert list(read_rows(path)) == [(1, {"text": "one", "n": "1"})]
+
+
+def test_a_column_named_as_surplus_fields_are_is_refused(tmp_path: Path) -> None:
+    assert SURPLUS in str(_fault(_write(tmp_path / "a.csv", f"text,{SURPLUS}\none,1\n".encode())))
+
+
+def test_entries_of_jsonl_carry_the_bytes_that_were_read(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.jsonl", b'  {"text":  "one", "n": 1.50}\n\n{"text": "two"}\n')
+    assert [(number, raw) for number, _, raw in read_entries(path)] == [
+        (1, b'{"text":  "one", "n": 1.50}'),
+        (3, b'{"text": "two"}'),
+    ]
+    assert [raw for _, _, raw in read_entries(_write(tmp_path / "a.json", b'[{"text": "one"}]'))] == [None]

@@ -170,20 +170,20 @@ class TestChart:
         (line,) = [attributes for tag, attributes in page.tags if tag == "polyline"]
         placed = [tuple(map(float, pair.split(","))) for pair in str(line["points"]).split()]
         assert len(placed) == len(points)
-        assert all(56 <= x <= 704 and 16 <= y <= 240 for x, y in placed)
+        assert all(56 <= x <= 704 and 32 <= y <= 240 for x, y in placed)
         assert not re.search("nan|inf", str(page.tags))
 
     def test_places_and_ticks_of_a_known_line(self) -> None:
         page = self._drawn((0, 0.0), (10, 100.0))
         (line,) = [attributes for tag, attributes in page.tags if tag == "polyline"]
-        assert line["points"] == "56.0,240.0 704.0,16.0"  # from corner to corner of the frame
-        # Round steps of at least a quarter: 50 upwards, 5 to the right; then the names.
-        assert page.text == "050100" + "0510" + "x" + "line"
+        assert line["points"] == "56.0,240.0 704.0,32.0"  # from corner to corner of the frame
+        # Round steps of at least a sixth upwards and an eighth to the right; names around them.
+        assert page.text == "y" + "020406080100" + "0246810" + "x" + "line"
 
     def test_names_are_escaped(self) -> None:
         page = Page(line_chart([Series(HOSTILE, [(1, 1.0)], "first")], x_label=HOSTILE, y_label=HOSTILE))
         assert not {"script", "img"} & {tag for tag, _ in page.tags}
-        assert page.text.count(HOSTILE) == 2
+        assert page.text.count(HOSTILE) == 3
 
     def test_nothing_to_draw_is_nothing(self) -> None:
         assert line_chart([], x_label="x", y_label="y") == ""

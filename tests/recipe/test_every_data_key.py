@@ -61,6 +61,7 @@ WEIGHTS = "data.balance={by: label}"
 OVER, UNDER = "data.balance={by: label, method: oversample}", "data.balance={by: label, method: undersample}"
 STRATIFIED = "data.balance={by: label, method: stratified, share: 0.5}"
 SNAPSHOT = "data.snapshot={dataset: one, store: store}"
+PROFILE = "data.profile.enabled=true"
 NA = "data.clean.missing=[{field: attributes.age, action: drop}]"
 AGED = "data.train=[{path: classes.jsonl, attributes: [topic, age]}]"
 
@@ -227,6 +228,9 @@ DATA_CHANGES: dict[str, Change] = {
     "data.balance.rows": _change(
         "data.balance={by: label, method: stratified, rows: 9}", CLASSES, STRATIFIED
     ),
+    "data.profile.enabled": _change(PROFILE, CLASSES),
+    "data.profile.languages": _change("data.profile.languages=false", CLASSES, PROFILE),
+    "data.profile.bins": _change("data.profile.bins={age: [3, 6]}", AGED, PROFILE),
     "data.snapshot.dataset": _change("data.snapshot.dataset=two", TWINS, SNAPSHOT),
     "data.snapshot.store": _change("data.snapshot.store=elsewhere", TWINS, SNAPSHOT),
     "data.snapshot.tag": _change("data.snapshot.tag=clean", TWINS, SNAPSHOT),

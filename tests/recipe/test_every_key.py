@@ -79,6 +79,12 @@ def rows(made: Run, patch: Patch, *overrides: str) -> Seen:
     return {"value": dataset.content_hash, "fingerprint": dataset.fingerprint}
 
 
+def profiled(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """What the profile tells of tokens."""
+    curated = made.job(*overrides, until="rows").rows
+    return {"value": read_json(curated.folder / "profile.json")["tokens"], "fingerprint": curated.fingerprint}
+
+
 def weights(made: Run, patch: Patch, *overrides: str) -> Seen:
     trained = made.job(*overrides, until="train").trained
     hashes = {path.name: hash_file(path) for path in trained.folder.glob("*.safetensors")}
@@ -231,6 +237,9 @@ CHANGES: dict[str, Change] = {
     "data.eval.sources[].limit": change(rows, "data.eval.sources.0.limit=2", before=HELD),
     "data.eval.group_by": change(rows, "data.eval.group_by=colour", before=BOTH),
 
+    "data.profile.tokens": change(
+        profiled, "data.profile={enabled: true, tokens: false}", before=("data.profile={enabled: true}",)
+    ),
     "data.max_length": change(rows, "data.max_length=44"),
     "data.too_long": change(rows, "data.too_long=drop", before=("data.max_length=44",)),
     "data.chat_template": change(rows, "data.chat_template=other.jinja"),

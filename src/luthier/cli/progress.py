@@ -35,6 +35,8 @@ def _sentence(event: dict[str, Any]) -> str | None:
         case "stage":
             details = f": {event['detail']}" if event.get("detail") else ""
             return f"{event['stage']}: {event['status']}{details}"
+        case "step":
+            return f"{event['stage']}: {event['name']}"
         case "resume":
             return f"going on from step {event['step']} of {event['num_steps']}"
         case "evaluation":
@@ -87,7 +89,8 @@ class PlainProgress:
 
     def _line(self, event: dict[str, Any]) -> str:
         if event["kind"] == "progress":
-            return f"{event['stage']}: {event['done']}" + (f"/{event['total']}" if event["total"] else "")
+            of_all = f"/{event['total']}" if event["total"] else " so far"
+            return f"{event['stage']}: {event['done']}{of_all}"
         # From the whole of this start: single steps differ too much in length.
         step, begun = self._begun
         seconds = (event["time"] - begun) / (event["step"] - step) * (self._num_steps - event["step"])
@@ -129,6 +132,8 @@ class LiveProgress:
                 self._update(event["stage"], event["done"], event["total"], "")
             case "stage" if event["status"] != "begin":
                 self._remove(event["stage"])
+            case "step":
+                self._remove(event["stage"])  # what was counted is complete
 
     def _update(self, name: str, done: int, total: int | None, numbers: str) -> None:
         if name not in self._tasks:

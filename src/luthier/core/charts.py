@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 720, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 16, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 32, 40
 
 Point = tuple[float, float]
 
@@ -44,12 +44,12 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str) -> str:
             round(_TOP + (y_high - y) / (y_high - y_low) * height, 1),
         )
 
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
-    for tick in _ticks(y_low, y_high):
+    parts = [_opening(y_label)]
+    for tick in _ticks(y_low, y_high, 6):
         _, y = place(x_low, tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{_WIDTH - _RIGHT}" y2="{y}"/>')
         parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{tick:.4g}</text>')
-    for tick in _ticks(x_low, x_high):
+    for tick in _ticks(x_low, x_high, 8):
         x, _ = place(tick, y_low)
         parts.append(f'<text class="tick" x="{x}" y="{_HEIGHT - 22}" text-anchor="middle">{tick:.4g}</text>')
     parts.append(
@@ -62,7 +62,7 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str) -> str:
         if line.has_marks or len(placed) == 1:  # a line of one point shows nothing
             parts += [f'<circle class="{line.style}" cx="{x}" cy="{y}" r="3.5"/>' for x, y in placed]
         parts.append(
-            f'<text class="legend {line.style}" x="{_WIDTH - _RIGHT - 8}" y="{_TOP + 14 + 18 * number}" '
+            f'<text class="legend {line.style}" x="{_WIDTH - _RIGHT - 8}" y="{_TOP + 6 + 18 * number}" '
             f'text-anchor="end">{escape(line.name)}</text>'
         )
     return "".join([*parts, "</svg>"])
@@ -75,13 +75,13 @@ def column_chart(counts: Sequence[int], *, width: int, x_label: str, y_label: st
         counts: Height of each column.
         width: What a column covers, in units of x.
         x_label: Below.
-        y_label: Said by screen readers.
+        y_label: Above the axis.
     """
     if not any(counts):
         return ""
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     step, high = (right - _LEFT) / len(counts), max(counts)
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
+    parts = [_opening(y_label)]
     for tick in _ticks(0, high):
         y = round(bottom - tick / high * (bottom - _TOP), 1)
         parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{right}" y2="{y}"/>')
@@ -105,6 +105,14 @@ def column_chart(counts: Sequence[int], *, width: int, x_label: str, y_label: st
         f'<text class="tick" x="{right}" y="{_HEIGHT - 4}" text-anchor="end">{escape(x_label)}</text>'
     )
     return "".join([*parts, "</svg>"])
+
+
+def _opening(y_label: str) -> str:
+    label = escape(y_label)
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">'
+        f'<text class="tick" x="0" y="14">{label}</text>'
+    )
 
 
 def smoothed(points: Sequence[Point], share: float = 0.1) -> list[Point]:

@@ -42,7 +42,7 @@ def _is_plain(kind: pyarrow.DataType) -> bool:
 
 
 def _is_binary(kind: pyarrow.DataType) -> bool:
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
 
 
 def _restored(value: Any, kind: pyarrow.DataType) -> Any:

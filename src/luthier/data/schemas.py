@@ -12,7 +12,7 @@ from luthier.core.errors import DataError
 from luthier.data.labelled_rows import classification, question_answering, token_classification
 from luthier.data.row_fields import RowError, filled_text_of, from_json, list_of, name_of, text_of, type_name
 from luthier.data.sample import ROLES, Answer, Message, Sample
-from luthier.data.sources import SURPLUS
+from luthier.data.sources import num_surplus
 
 __all__ = [
     "FIELDS",
@@ -131,8 +131,8 @@ def convert(
     """
     if not isinstance(row, Mapping):
         raise RowError("not_an_object", f"the row is {type_name(row)}, an object was expected")
-    if SURPLUS in row:
-        raise RowError("surplus_fields", f"the row has {len(row[SURPLUS])} fields more than the header")
+    if surplus := num_surplus(row):
+        raise RowError("surplus_fields", f"the row has {surplus} fields more than the header")
     if missing := [name for name in FIELDS[schema][0] if name not in row]:
         raise RowError("missing_field", f"field {missing[0]} of schema {schema} is missing")
     fields = {**_CONVERTERS[schema](row), "weight": _weight(row), "task": _task(row)}

@@ -7,7 +7,8 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import dropwhile
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -83,6 +84,12 @@ def _not_empty(path: Path, rows: Iterator[_T]) -> Iterator[_T]:
         raise DataError("the file holds no rows", where=str(path), cure="check what wrote it")
 
 
+def num_surplus(row: Mapping[str, Any]) -> int:
+    """Return the number of fields that a table's row has beyond its header."""
+    surplus = row.get(SURPLUS)
+    return len(surplus) if isinstance(surplus, list) else 0
+
+
 def _lines(path: Path) -> Iterator[str]:
     """Yield lines decoded as UTF-8; the first byte that is not is named."""
     for number, line in enumerate(_byte_lines(path), start=1):
@@ -148,27 +155,51 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
 
 
 def _jsonl_entries(path: Path) -> Iterator[Entry]:
+    for number, raw in _jsonl_lines(path):
+        row = row_of_line(path, number, raw)
+        if row is not BLANK:
+            yield number, row, raw
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]] | None:
+    """Return line number and bytes of each line of a JSONL file, not looked into; None for other kinds.
+
+    Empty lines are passed over. What `read_entries` refuses is found by `row_of_line`, which must follow.
+    """
+    return _not_empty(path, _jsonl_lines(path)) if _kind_of(path) == ".jsonl" else None
+
+
+def _jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(_byte_lines(path), start=1):
-        raw = line.strip()
-        if not raw:
-            continue
-        try:
-            row = loads_texts(raw)
-        except (RecursionError, ValueError) as error:
-            text = _decoded(path, number, line)
-            if not text.strip():  # white space that is none in JSON
-                continue
-            what = (
-                f"{error.msg} at character {error.pos + 1}"
-                if isinstance(error, json.JSONDecodeError)
-                else _limit(error)
-            )
-            raise DataError(
-                f"line {number} is not valid JSON: {what}",
-                where=str(path),
-                cure="one JSON object per line; mend or delete the line",
-            ) from error
-        yield number, row, raw
+        if raw := line.strip():
+            yield number, raw
+
+
+BLANK = object()
+"""In place of the row of a line that holds nothing but white space."""
+
+
+def row_of_line(path: Path, number: int, raw: bytes) -> Any:
+    """Return the row of a line of JSONL, or `BLANK`; integers beyond 64 bits may lose digits.
+
+    Raises:
+        DataError: The line is not UTF-8, or not JSON.
+    """
+    try:
+        return loads_texts(raw)
+    except (RecursionError, ValueError) as error:
+        if not _decoded(path, number, raw).strip():  # white space that is none in JSON
+            return BLANK
+        what = (
+            f"{error.msg} at character {error.pos + 1}"
+            if isinstance(error, json.JSONDecodeError)
+            else _limit(error)
+        )
+        raise DataError(
+            f"line {number} is not valid JSON: {what}",
+            where=str(path),
+            cure="one JSON object per line; mend or delete the line",
+        ) from error
 
 
 def _limit(error: RecursionError | ValueError) -> str:
@@ -178,12 +209,16 @@ def _limit(error: RecursionError | ValueError) -> str:
 
 def _read_table(delimiter: str) -> Callable[[Path], Iterator[Row]]:
     def read(path: Path) -> Iterator[Row]:
-        reader = csv.DictReader(_lines(path), delimiter=delimiter, restkey=SURPLUS, strict=True)
+        lines = dropwhile(lambda line: not line.strip("\r\n"), _lines(path))
+        reader = csv.DictReader(lines, delimiter=delimiter, restkey=SURPLUS, strict=True)
         number = 0
         try:
             header = reader.fieldnames or []
             if twice := {name for name in header if header.count(name) > 1}:
                 raise DataError(f"the header names {sorted(twice)[0]!r} twice", where=str(path))
+            if SURPLUS in header:
+                cure = "give the column another name"
+                raise DataError(f"no column can have the name {SURPLUS!r}", where=str(path), cure=cure)
             for number, row in enumerate(reader, start=1):
                 yield number, dict(row)
         except csv.Error as error:

@@ -46,7 +46,13 @@ class Stage:
 
 
 def _rows_fingerprint(job: Job) -> str:
-    return rows_fingerprint(job.recipe.data, job.recipe.seed, job.input_hashes["data"])
+    digest = rows_fingerprint(job.recipe.data, job.recipe.seed, job.input_hashes["data"])
+    return fingerprint(digest, job.text_hashes["tokenizer_hash"]) if _counts_tokens(job) else digest
+
+
+def _counts_tokens(job: Job) -> bool:
+    profile = job.recipe.data.profile
+    return profile.enabled and profile.tokens
 
 
 def _make_rows(job: Job, digest: str) -> CuratedRows:
@@ -64,6 +70,7 @@ def curate_rows(job: Job, digest: str, folder: Path, *, is_stored: bool = True) 
         fingerprint=digest,
         models=DATA_MODELS,
         events=job.events,
+        tokenizer=job.tokenizer if _counts_tokens(job) else None,
     )
 
 

@@ -21,6 +21,7 @@ from luthier.recipe.data_sections.duplicates import (
 )
 from luthier.recipe.data_sections.label_errors import LabelErrorsSection
 from luthier.recipe.data_sections.pii import PiiSection
+from luthier.recipe.data_sections.profile import ProfileSection
 from luthier.recipe.data_sections.versions import SnapshotSection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
@@ -140,6 +141,7 @@ class DataSection(Section):
     decontaminate: DecontaminateSection = Field(default_factory=DecontaminateSection)
     augment: AugmentSection = Field(default_factory=AugmentSection)
     balance: BalanceSection = Field(default_factory=BalanceSection)
+    profile: ProfileSection = Field(default_factory=ProfileSection)
     snapshot: SnapshotSection | None = Field(
         None, description="Store the rows as a version of a data set; default: no."
     )

@@ -166,3 +166,19 @@ def test_what_was_changed_is_kept_as_it_was(tmp_path: Path) -> None:
     (change,) = _read(made, "changes")
     assert change["row"] == 1 and change["changes"][0]["before"] == "A  b"
     assert made.changes == {"white_space": 1}
+
+
+def test_held_out_rows_are_filled_with_what_the_training_rows_say(tmp_path: Path) -> None:
+    ages = {"rows.jsonl": [1, 3, None], "held_out.jsonl": [100, None]}
+    for name, found in ages.items():
+        rows = [{"text": _sentence(len(name) + n), "age": age} for n, age in enumerate(found)]
+        _write(tmp_path / name, rows)
+    made = _curate(
+        tmp_path,
+        [{"text": _sentence(n), "age": age} for n, age in enumerate(ages["rows.jsonl"])],
+        attributes=["age"],
+        eval={"sources": [{"path": "held_out.jsonl", "attributes": ["age"]}]},
+        clean={"missing": [{"field": "attributes.age", "action": "mean"}]},
+    )
+    assert [float(row["age"]) for row in _read(made, "train")] == [1, 3, 2]
+    assert [float(row["age"]) for row in _read(made, "eval")] == [100, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,16 +59,21 @@ def clean(
     """
     from luthier.data.clean.build import operators_of, steps_of
     from luthier.data.operators.execute import apply
-    from luthier.data.operators.files import open_batches, write_batches
+    from luthier.data.operators.files import open_batches, open_lines, render, write_batches
+    from luthier.data.sinks import takes_json
 
     if ray_address is not None and processes > 1:
         raise DataError("--processes takes no effect beside --ray", cure="leave one of them out")
     section = _section(missing, config, options)
     examples = Examples()
-    batches = open_batches(file, fields)
-    for step in steps_of(section):
-        batches = step(batches)
-    cleaned = apply(batches, operators_of(section), num_processes=processes, ray_address=ray_address)
+    steps, operators = steps_of(section), operators_of(section)
+    if steps:
+        batches = reduce(lambda rows, step: step(rows), steps, open_batches(file, fields))
+    else:
+        batches, first = open_lines(file, fields)
+        operators = [*first, *operators]
+    operators = [*operators, render] if takes_json(output) else operators
+    cleaned = apply(batches, operators, num_processes=processes, ray_address=ray_address)
     with row_bar("cleaning", is_silent=as_json) as advance:
         tally = write_batches(examples.noted(cleaned), output, on_progress=lambda tally: advance(tally.rows))
     if as_json:

@@ -27,7 +27,10 @@ DATA_COMMANDS = {
     ),
     "annotate": ("luthier.cli.annotate.group:annotate", "Label rows with several raters; quality control."),
     "agreement": ("luthier.cli.annotate.agreement:agreement", "Measure how far raters agree."),
-    "label-errors": ("luthier.cli.data.label_errors:label_errors", "Find rows whose label is probably wrong."),
+    "label-errors": (
+        "luthier.cli.data.label_errors:label_errors",
+        "Find rows whose label is probably wrong.",
+    ),
 }
 
 

@@ -53,7 +53,11 @@ def _show(rows: CuratedRows) -> None:
     facts = [
         ("rows", f"{rows.num_read:,} read, {rows.num_train:,} to train, {rows.num_eval:,} held out"),
         *(("left out", f"{number:,} {reason}") for reason, number in _most_first(rows.left_out)),
-        *(("changed", f"{number:,} texts by {operator}") for operator, number in _most_first(rows.changes)),
+        *(
+            ("changed", f"{number:,} texts by {operator}")
+            for operator, number in _most_first(rows.changes)
+            if not operator.startswith("augment")  # these are new rows, and told as such
+        ),
         *_told(rows.told),
         ("folder", str(rows.folder)),
     ]

@@ -51,7 +51,7 @@ class CleanTexts:
             elif history:
                 changed[index] = cleaned
                 notes += [(index, operator, before) for operator, before in history]
-        emptied = _emptied(texts.values, texts.rows, changed)
+        emptied = _emptied(texts.values, texts.rows.tolist(), changed)
         if not changed and not restless:
             return batch
         unstable = ("unstable", f"its text is not at rest after {_MOST_ROUNDS} rounds of {self._names()}")

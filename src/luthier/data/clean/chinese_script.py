@@ -14,6 +14,10 @@ Conversion = Literal["t2s", "tw2s", "tw2sp", "hk2s", "s2t", "s2tw", "s2twp", "s2
 _HANZI = re.compile("[\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
+_SCRIPT_ALONE = {"tw2sp": "t2s", "s2twp": "s2t"}
+"""For conversions with the words of a place: the one that converts characters only."""
+
+
 @dataclass(frozen=True)
 class ConvertChinese:
     """Convert Chinese characters.
@@ -30,6 +34,9 @@ class ConvertChinese:
         """Return the text converted."""
         if text.isascii() or not _HANZI.search(text):
             return text
+        script = _SCRIPT_ALONE.get(self.conversion)
+        if script and _converter(script).convert(text) == text:
+            return text  # it is in the script already: converting words again would spoil them
         converted: str = _converter(self.conversion).convert(text)
         return converted
 

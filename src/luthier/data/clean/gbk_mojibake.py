@@ -24,8 +24,14 @@ _EAST_ASIAN = re.compile(f"[\u3041-\u30ff\u4e00-\u9fff{_HANGUL}]")
 _HANZI = re.compile("[\u4e00-\u9fff]")
 _READABLE = re.compile(
     "[\\x00-\\x7f\u00b7\u02c7\u0391-\u03c9\u2010-\u2026\u2030\u203b\u2160-\u2179\u2190-\u27bf\ufe0f\u3000-\u30ff\u4e00-\u9fff"
-    f"{_HANGUL}\uff00-\uffef\U0001f000-\U0001faff]*"
+    f"{_HANGUL}\uff00-\uffef\ufffd\U0001f000-\U0001faff]*"
 )
+_ONE_BYTE = {"€": b"\x80", _LOST: b"\xff"}
+_DAMAGED = re.compile(rb"\xff[\x80-\xbf]{2}|[\xe1-\xef](?:\xff[\x80-\xbf\xff]|[\x80-\xbf][\xff?])")
+"""A character of three bytes of which one is no more known, 0xff or a question mark: it is lost."""
+
+_PUNCTUATION = "\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
+_PUNCTUATED = re.compile(f"[\\x00-\\x7f{_LOST}]*[{_PUNCTUATION}][\\x00-\\x7f{_LOST}{_PUNCTUATION}]*")
 _LATIN_RUN = re.compile("[\u00a1-\u00fe]{4,}")
 _LATIN_CODE = {
     character: bytes([code])
@@ -35,7 +41,7 @@ _LATIN_CODE = {
 _HIGH_RUN = re.compile(
     f"(?:[\\x80-\xff{''.join(_LATIN_CODE)}][\\x40-\\x7e\\x80-\xff{''.join(_LATIN_CODE)}])+"
 )
-_LATIN_SYMBOL = re.compile("[\u00a1-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf]")
+_LATIN_SYMBOL = re.compile("[\u00a1-\u00bf]")
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
@@ -87,22 +93,20 @@ def _decoded_run(line: str, start: int, is_better: Callable[[str, str], bool]) -
             break
         data += code
         ends[len(data)] = place + 1
-    text, num_bytes = _longest_text(bytes(data), ends)
+    text, num_bytes = _longest_text(_DAMAGED.sub(_LOST.encode(), data), ends)
     end = ends[num_bytes]
-    if not is_better(line[start:end], text):
-        return None
-    rest = line[end : end + 2]
-    if rest and len(_gbk_code(rest[0])) == 2 and rest[1:] in ("", "?", _LOST):
-        return text + _LOST, end + len(rest)  # the last byte was lost, and its character with it
-    return text, end
+    return (text, end) if is_better(line[start:end], text) else None
 
 
 def _gbk_code(character: str) -> bytes:
-    code = b"\x80" if character == "€" else character.encode("gb18030", "ignore")
+    """Return the bytes that a character was read from, none where GBK reads no such character."""
+    if character in _ONE_BYTE:
+        return _ONE_BYTE[character]
+    code = character.encode("gb18030", "ignore")
     return code if len(code) <= 2 else b""
 
 
-def _longest_text(data: bytes, ends: dict[int, int]) -> tuple[str, int]:
+def _longest_text(data: bytes | bytearray, ends: dict[int, int]) -> tuple[str, int]:
     """Return the longest UTF-8 text that the bytes begin with and that ends where a character ends."""
     try:
         return data.decode(), len(data)
@@ -116,7 +120,10 @@ def _longest_text(data: bytes, ends: dict[int, int]) -> tuple[str, int]:
 
 
 def _is_gain(before: str, after: str) -> bool:
-    if len(_EAST_ASIAN.findall(after)) < 2 or not _is_readable(before, after):
+    if _PUNCTUATED.fullmatch(after):
+        return True  # 鈥 and what follows was a curly quote, a dash or an ellipsis of English text
+    num_known = len(_EAST_ASIAN.findall(after))
+    if num_known < max(2, after.count(_LOST)) or not _is_readable(before, after):
         return False
     hanzi = _HANZI.findall(after)
     is_everyday = not hanzi or _share(hanzi, EVERYDAY) >= 0.8

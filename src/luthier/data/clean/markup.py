@@ -23,11 +23,13 @@ _INLINE = (
     "object output param picture progress q rp rt ruby s samp slot small source span strike strong sub sup svg td "
     "template textarea th time track tt u var video wbr"
 )
-_ATTRIBUTES = r"(?:\s+[^<>]*|/)?"
+_VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s"'<>]+)"""
+_ATTRIBUTES = rf"(?:\s+[A-Za-z_:@][^\s=<>/]*(?:\s*=\s*{_VALUE})?)*\s*/?"
+_BLOCK = rf"</?(?:{_BLOCKS.replace(' ', '|')}){_ATTRIBUTES}>"
 _UNSEEN = re.compile(
     r"<!--.*?-->|<(script|style)\b[^>]*>.*?</\1\s*>|<!doctype[^<>]*>", re.IGNORECASE | re.DOTALL
 )
-_BLOCK_TAG = re.compile(rf"\s*</?(?:{_BLOCKS.replace(' ', '|')}){_ATTRIBUTES}>\s*", re.IGNORECASE)
+_BLOCK_TAGS = re.compile(rf"\s*{_BLOCK}(?:\s*{_BLOCK})*\s*", re.IGNORECASE)
 _TAG = re.compile(rf"</?(?:{_INLINE.replace(' ', '|')}){_ATTRIBUTES}>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
@@ -56,7 +58,7 @@ class StripMarkup:
 
 
 def _plain_of_html(text: str) -> str:
-    text = _TAG.sub("", _BLOCK_TAG.sub("\n", _UNSEEN.sub("", text)))
+    text = _TAG.sub("", _BLOCK_TAGS.sub("\n", _UNSEEN.sub("", text)))
     text = _ENTITY.sub(_character, text)
     # An escaped tag is text about tags. Where it would become one, the escapes stay: a second cleaning would take it.
     plain = _MARKING_ENTITY.sub(lambda match: html.unescape(match.group()), text)
@@ -76,4 +78,8 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _is_markup(text: str) -> bool:
-    return any(pattern.search(text) for pattern in (_TAG, _BLOCK_TAG, _UNSEEN, _ENTITY))
+    has_entity = any(
+        _character(match) != match.group() or _MARKING_ENTITY.fullmatch(match.group())
+        for match in _ENTITY.finditer(text)
+    )
+    return has_entity or any(pattern.search(text) for pattern in (_TAG, _BLOCK_TAGS, _UNSEEN))

@@ -42,22 +42,26 @@ class MissingRule:
 class HandleMissing:
     """Step that leaves out or fills rows; mean, median and mode need all rows first, which wait on disk.
 
-    A field is missing where it is absent, null, NaN, or a text of white space.
+    A field is missing where it is absent, null, NaN, or a text of white space. Called again, the step fills with
+    what it found the first time: held-out rows get the mean of the training rows, not their own.
 
     Args:
         rules: One a field.
         tokens: Texts that mean the same, such as ``NA``; case does not count.
+        found: What fields are filled with, by field; the first call finds it.
     """
 
     rules: Sequence[MissingRule]
     tokens: Sequence[str] = ()
+    found: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         """Yield the batches with their missing fields filled."""
         tokens = frozenset(token.strip().lower() for token in self.tokens) | {""}
         if all(rule.action in ("drop", "constant") for rule in self.rules):
-            values = {rule.field: rule.value for rule in self.rules}
-            yield from (self._handled(batch, tokens, values) for batch in batches)
+            self.found.update({rule.field: rule.value for rule in self.rules})
+        if self.found:
+            yield from (self._handled(batch, tokens, self.found) for batch in batches)
             return
         known = {rule.field: _Known(rule) for rule in self.rules}
         with spooled(batches) as again:
@@ -65,8 +69,8 @@ class HandleMissing:
                 for index, row in _kept_rows(batch):
                     for seen in known.values():
                         seen.add(_value_at(row, seen.rule.field), tokens, batch, index)
-            values = {name: seen.fill() for name, seen in known.items()}
-            yield from (self._handled(batch, tokens, values) for batch in again())
+            self.found.update({name: seen.fill() for name, seen in known.items()})
+            yield from (self._handled(batch, tokens, self.found) for batch in again())
 
     def _handled(
         self, batch: pyarrow.RecordBatch, tokens: frozenset[str], values: Mapping[str, Any]
@@ -126,7 +130,9 @@ class _Known:
             raise DataError(problem, where=_place(batch, index), cure="fill it with a constant")
         self.counts[value] += 1
         if len(self.counts) > _MOST_MODES:
-            problem = f"field {self.rule.field!r} has more than {_MOST_MODES:,} values: its mode means nothing"
+            problem = (
+                f"field {self.rule.field!r} has more than {_MOST_MODES:,} values: its mode means nothing"
+            )
             raise DataError(problem, where=_place(batch, index), cure="fill it with a constant")
 
     def fill(self) -> Any:
@@ -135,7 +141,9 @@ class _Known:
             return self.rule.value
         if not self.counts and not self.numbers:
             problem = f"no row has the field {self.rule.field!r}: there is no {self.rule.action}"
-            raise DataError(problem, cure="check its name, or fill it with a constant")
+            named = f"in a recipe, an attribute is `attributes.{self.rule.field}`"
+            cure = f"check its name ({named}), or fill it with a constant"
+            raise DataError(problem, cure=cure)
         if self.rule.action == "mode":
             return self.counts.most_common(1)[0][0]
         mean_or_median = statistics.fmean if self.rule.action == "mean" else statistics.median

@@ -13,13 +13,12 @@ from luthier.data.clean.segmentation import HANZI_RUN, words_of
 Language = Literal["en", "zh"]
 
 _ENGLISH = """
-a about above after again against all am an and any are aren't as at be because been before being below
-between both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each
-few for from further had hadn't has hasn't have haven't having he her here hers herself him himself his how i
-if in into is isn't it its itself just me more most my myself no nor not of off on once only or other our ours
-ourselves out over own same she should shouldn't so some such than that the their theirs them themselves then
-there these they this those through to too under until up very was wasn't we were weren't what when where
-which while who whom why will with won't would wouldn't you your yours yourself yourselves
+a about above after again against all am an and any are as at be because been before being below between both
+but by can could did do does doing down during each few for from further had has have having he her here hers
+herself him himself his how i if in into is it its itself just me more most my myself of off on once only or
+other our ours ourselves out over own same she should so some such than that the their theirs them themselves
+then there these they this those through to too under until up very was we were what when where which while
+who whom why will with would you your yours yourself yourselves
 """
 ENGLISH = frozenset(_ENGLISH.split())
 
@@ -32,7 +31,7 @@ _CHINESE = """
 不仅 只要 只有 无论 不管 除了 随着 按照 根据 通过 为了 为 所 有 无 非 上 下 里 中 内 外
 """
 CHINESE = frozenset(_CHINESE.split())
-"""Function words: particles, pronouns, prepositions, conjunctions. 不 and 没 stay: they turn a meaning round."""
+"""Function words. Negations are in neither list (not, 不, 没): they turn a meaning round."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class Curation:
         seed: Of every draw.
         models: For steps that need one.
         on_rows: Called with the number of rows read so far.
+        on_step: Called with the name of each step as it begins.
     """
 
     data: DataSection
@@ -89,6 +90,7 @@ class Curation:
     seed: int
     models: Models
     on_rows: Callable[[int], None] = lambda rows: None
+    on_step: Callable[[str], None] = lambda name: None
     told: Told = field(default_factory=Told)
     num_read: int = 0
     _unreadable: list[Rejection] = field(default_factory=list)
@@ -106,8 +108,10 @@ class Curation:
                 keep_map = stack.enter_context(
                     writing_map(self.folder / PII_MAP_FILE, data.clean.pii.key_env)
                 )
-            held_out = self._spool("held_out", self._cleaned(evaluation.sources, None, keep_map))
-            train = self._spool("read", self._cleaned(data.train, evaluation.group_by, keep_map))
+            first = clean.steps_of(data.clean)
+            # Training rows come first: what is missing in held-out ones is filled with what these say.
+            train = self._spool("read", self._cleaned(data.train, evaluation.group_by, first, keep_map))
+            held_out = self._spool("held_out", self._cleaned(evaluation.sources, None, first, keep_map))
         if data.clean.deduplicate.kind != "off":
             held_out = self._spool("held_out_once", RemoveDuplicates(EqualSamples)(held_out))
         train = self._spool("once", _through(train, self._judges(held_out)))
@@ -115,12 +119,14 @@ class Curation:
         if evaluation.sources:
             self._check_left(held_out, evaluation.sources)
         if evaluation.divides:
+            self.on_step("hold rows out")
             division = Division(train, evaluation, self.seed)
             held_out = self._spool("eval", division.side(train, "eval"))
             train = self._spool("train", division.side(train, "train"))
         augmentation = self._augmentation(held_out)
         weighing = balance.steps_of(self.data.balance, seed=self.seed, on_balance=self._note_balance)
-        train = self._spool("grown", _through(train, [*augmentation, *weighing]))
+        growth = [*self._named("augment", augmentation), *self._named("balance", weighing)]
+        train = self._spool("grown", _through(train, growth))
         self.told.augmented = augmentation[0].counts if augmentation else None
         return {"train": train, "eval": held_out}
 
@@ -128,7 +134,7 @@ class Curation:
         return BatchSpool(self.scratch / f"{name}.arrow").fill(batches)
 
     def _cleaned(
-        self, sources: Sequence[Source], group_by: str | None, keep_map: Append | None
+        self, sources: Sequence[Source], group_by: str | None, first: Sequence[Step], keep_map: Append | None
     ) -> Iterator[pyarrow.RecordBatch]:
         """Read sources, and do to each row what needs no other."""
         if not sources:
@@ -137,7 +143,7 @@ class Curation:
             read_source(source, self.recipe_folder, group_by=group_by) for source in sources
         )
         section = self.data.clean
-        batches = _through(self._counted(batches_of_samples(entries)), clean.steps_of(section))
+        batches = _through(self._counted(batches_of_samples(entries)), first)
         masking = pii.operators_of(section.pii)
         operators = [*clean.operators_of(section), *masking]
         batches = apply(batches, operators, num_processes=self.data.processes)
@@ -156,19 +162,20 @@ class Curation:
     def _judges(self, held_out: BatchSpool) -> list[Step]:
         """Return what leaves out training rows because of other rows."""
         data = self.data
-        steps: list[Step] = [
-            *label_error_step.steps_of(
-                data.label_errors, self.models.load_embed, seed=self.seed, on_found=self._note_label_errors
-            )
-        ]
+        errors = label_error_step.steps_of(
+            data.label_errors, self.models.load_embed, seed=self.seed, on_found=self._note_label_errors
+        )
+        steps = self._named("label errors", errors)
         duplicate = data.clean.deduplicate
         if duplicate.kind == "exact":
-            steps.append(RemoveDuplicates(EqualSamples, duplicate.keep))
+            steps += self._named("exact duplicates", [RemoveDuplicates(EqualSamples, duplicate.keep)])
         else:
             embed = self.models.load_embed(duplicate.encoder) if duplicate.kind == "semantic" else None
-            steps += duplicates.steps_of(duplicate, seed=self.seed, embed=embed)
+            found = duplicates.steps_of(duplicate, seed=self.seed, embed=embed)
+            steps += self._named(f"{duplicate.kind} duplicates", found)
         if held_out.num_kept:
-            steps.append(lambda batches: _without_held_out(batches, held_out))
+            without = partial(_without_held_out, held_out=held_out)
+            steps += self._named("rows of the evaluation files", [without])
         if data.decontaminate.enabled:
             others = [open_batches(self.recipe_folder / path) for path in data.decontaminate.against]
             check = Decontaminate(
@@ -176,8 +183,19 @@ class Curation:
                 ngram=data.decontaminate.ngram,
                 cjk_ngram=data.decontaminate.cjk_ngram,
             )
-            steps.append(lambda batches: map(check, batches))
+            steps += self._named("decontaminate", [partial(map, check)])
         return steps
+
+    def _named(self, name: str, steps: Sequence[Step]) -> list[Step]:
+        """Return steps that tell their name when their first rows come: when the steps before let rows go."""
+
+        def announced(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+            for number, batch in enumerate(batches):
+                if number == 0:
+                    self.on_step(name)
+                yield batch
+
+        return [announced, *steps] if steps else []
 
     def _augmentation(self, held_out: BatchSpool) -> list[Augmentation]:
         section = self.data.augment

@@ -19,6 +19,7 @@ from luthier.data.curate.rows_file import moved_answers, read_curated, row_of
 from luthier.data.example import Rejection
 from luthier.data.operators.batch import samples_of
 from luthier.data.operators.spool import BatchSpool
+from luthier.data.profile.sides import write_profile
 from luthier.data.row_json import dumps, loads
 from luthier.data.sample import Sample
 from luthier.data.versions.prepared import store_prepared
@@ -76,6 +77,7 @@ def curate(
     fingerprint: str,
     models: Models,
     events: EventLog,
+    tokenizer: Any = None,
 ) -> CuratedRows:
     """Read, clean, judge, split, multiply and balance the rows of a recipe.
 
@@ -88,6 +90,7 @@ def curate(
         fingerprint: Of this stage.
         models: For steps that need one.
         events: Told about the progress.
+        tokenizer: Of the base, for the profile; None where there is no base.
 
     Raises:
         DataError: A file cannot be read, or too little of it can be used.
@@ -102,10 +105,14 @@ def curate(
             seed=seed,
             models=models,
             on_rows=lambda rows: events.emit("progress", stage="rows", done=rows, total=None),
+            on_step=lambda name: events.emit("step", stage="rows", name=name),
         )
         writing = _Writing(partial)
-        for name, spool in curation.run().items():
+        sides = curation.run()
+        events.emit("step", stage="rows", name="write")
+        for name, spool in sides.items():
             writing.side(name, spool)
+        write_profile(data.profile, sides, partial, tokenizer=tokenizer, seed=seed)
         told = _as_json(curation.told)
         if curation.told.suspects:
             lines = (json.dumps(suspect, ensure_ascii=False) for suspect in curation.told.suspects)

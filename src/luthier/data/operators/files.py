@@ -15,13 +15,16 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
-from luthier.data.operators.batch import is_changed, json_of, rows_of
+from luthier.data.operators.batch import is_changed, rows_of
+from luthier.data.operators.execute import Operator
 from luthier.data.operators.fields import text_paths
-from luthier.data.operators.intake import batches_of_entries
-from luthier.data.row_json import Json, dumps
+from luthier.data.operators.intake import FindTexts, batches_of_entries, batches_of_lines
+from luthier.data.operators.lines import json_rows, note_lines, rejection_lines, render
 from luthier.data.schemas import schema_of
 from luthier.data.sinks import takes_json, writing
-from luthier.data.sources import Row, read_entries
+from luthier.data.sources import Row, read_entries, read_lines
+
+__all__ = ["TEXT_FIELDS", "Tally", "open_batches", "open_lines", "render", "write_batches"]
 
 TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "alpaca": ("instruction", "input", "output", "system", "history.**"),
@@ -107,6 +110,30 @@ def open_batches(path: Path, fields: Sequence[str] = ()) -> Iterator[pyarrow.Rec
     return batches_of_entries(((source, *entry) for entry in chain(beginning, entries)), chosen)
 
 
+def open_lines(
+    path: Path, fields: Sequence[str] = ()
+) -> tuple[Iterator[pyarrow.RecordBatch], list[Operator]]:
+    """Read a file as batches for operators that run elsewhere; the work on its rows is done there, too.
+
+    Args:
+        path: Of any kind that `read_rows` knows; for other kinds than JSONL the same as `open_batches`.
+        fields: Which strings are texts; by default those of the schema that the rows have.
+
+    Returns:
+        Batches, and the operators that must come before all others.
+
+    Raises:
+        DataError: See `open_batches`; a line that is not JSON is found by the operators.
+    """
+    lines = read_lines(path)
+    if lines is None:
+        return open_batches(path, fields), []
+    first = [(number, row) for number, row, _ in islice(read_entries(path), _DETECTED_ROWS)]
+    chosen = tuple(fields) or _fields_of(first, path)
+    _check_fields(chosen if fields else (), first, path)
+    return batches_of_lines(lines, source=str(path)), [FindTexts(chosen)]
+
+
 def write_batches(
     batches: Iterable[pyarrow.RecordBatch],
     output: Path,
@@ -137,15 +164,15 @@ def write_batches(
         writing(_beside(output, "rejected"), is_optional=True) as rejected,
         writing(_beside(output, "changes"), is_optional=True) as changes,
     ):
-        rows_in_form = json_of if takes_json(output) else rows_of
+        rows_in_form = json_rows if takes_json(output) else rows_of
         for batch in chain(first, batches):
             is_kept = batch["reason"].is_null().to_numpy(zero_copy_only=False)
             for row in _lines(compress(rows_in_form(batch), is_kept), output):
                 kept(row)
             changed = batch.filter(pyarrow.array(is_kept & is_changed(batch)))
-            if lines := b"\n".join(_rejections(batch.filter(pyarrow.array(~is_kept)))):
+            if lines := b"\n".join(rejection_lines(batch.filter(pyarrow.array(~is_kept)))):
                 rejected(lines)
-            if lines := b"\n".join(_notes(changed)):
+            if lines := b"\n".join(note_lines(changed)):
                 changes(lines)
             tally.add(batch, is_kept, changed)
             on_progress(tally)
@@ -165,26 +192,6 @@ def _source_schema(batches: Sequence[pyarrow.RecordBatch], output: Path) -> pyar
     source = Path(batches[0]["source"][0].as_py() or "") if batches and batches[0].num_rows else Path()
     is_known = {source.suffix.lower(), output.suffix.lower()} == {".parquet"} and source.is_file()
     return pyarrow.parquet.read_schema(source) if is_known else None
-
-
-def _rejections(batch: pyarrow.RecordBatch) -> Iterator[bytes]:
-    """Yield the lines of the rejected file."""
-    if batch.num_rows:
-        columns = (batch[name].to_pylist() for name in ("source", "row", "reason", "detail", "raw"))
-        for source, row, reason, detail, raw in zip(*columns, strict=True):
-            facts = {"source": source, "row": row, "reason": reason, "detail": detail}
-            yield dumps({**facts, "raw": Json(raw)})
-
-
-def _notes(batch: pyarrow.RecordBatch) -> Iterator[bytes]:
-    """Yield the lines of the file of changes."""
-    if batch.num_rows:
-        notes = zip(*(part.to_pylist() for part in batch["changes"].flatten().flatten()), strict=True)
-        columns = (batch[name].to_pylist() for name in ("source", "row"))
-        lengths = batch["changes"].value_lengths().to_pylist()
-        for source, row, length in zip(*columns, lengths, strict=True):
-            changes = [{"operator": o, "path": p, "before": b} for o, p, b in islice(notes, length)]
-            yield dumps({"source": source, "row": row, "changes": changes})
 
 
 def _fields_of(first: Sequence[Row], path: Path) -> tuple[str, ...]:

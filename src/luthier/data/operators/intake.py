@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from luthier.data.operators.fields import Found, text_finder
 from luthier.data.operators.row_batch import CHANGES, ROW_BATCH, list_array
 from luthier.data.row_json import dumps
 from luthier.data.sample import Sample
-from luthier.data.sources import SURPLUS, Row
+from luthier.data.sources import BLANK, SURPLUS, Row, num_surplus, row_of_line
 
 BATCH_ROWS = 2000
 _BATCH_BYTES = 1 << 25  # bounds memory where rows are long
@@ -64,6 +65,44 @@ def batches_of_entries(
     return _in_batches(_lines_of_entries(entries, fields), batch_rows)
 
 
+def batches_of_lines(
+    lines: Iterable[tuple[int, bytes]], *, source: str, batch_rows: int = BATCH_ROWS
+) -> Iterator[pyarrow.RecordBatch]:
+    """Yield lines of JSONL as batches that nobody has looked into; `FindTexts` must be applied to them first."""
+    for group in _grouped(((source, number, raw, [], None) for number, raw in lines), batch_rows):
+        try:
+            batch = _batch(group)
+        except pyarrow.ArrowInvalid:  # not UTF-8: tell which line
+            for _, number, raw, _, _ in group:
+                row_of_line(Path(source), number, raw)
+            raise
+        yield batch
+
+
+@dataclass(frozen=True)
+class FindTexts:
+    """Operator that parses the rows of `batches_of_lines` and finds their texts, where operators run.
+
+    Args:
+        fields: Which strings are texts; see `text_finder`.
+    """
+
+    fields: Sequence[str]
+
+    def __call__(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+        """Return the same batch as `batches_of_entries` makes of its rows."""
+        columns = (batch[name].to_pylist() for name in ("source", "row"))
+        raws = batch["raw"].cast(pyarrow.binary()).to_pylist()
+        lines = zip(*columns, raws, strict=True)
+        entries = (
+            (source, number, row, raw)
+            for source, number, raw in lines
+            if (row := row_of_line(Path(source), number, raw)) is not BLANK
+        )
+        found = list(_lines_of_entries(entries, self.fields))
+        return _batch(found) if found else batch.slice(0, 0)
+
+
 _Line = tuple[str, int, bytes, Found, tuple[str, str] | None]
 """Source, row number, JSON, texts, and why the row is left out."""
 
@@ -90,24 +129,28 @@ def _lines_of_entries(entries: Iterable[Entry], fields: Sequence[str]) -> Iterat
 
 
 def _in_batches(lines: Iterable[_Line], batch_rows: int) -> Iterator[pyarrow.RecordBatch]:
+    return map(_batch, _grouped(lines, batch_rows))
+
+
+def _grouped(lines: Iterable[_Line], batch_rows: int) -> Iterator[list[_Line]]:
     waiting: list[_Line] = []
     num_bytes = 0
     for line in lines:
         waiting.append(line)
         num_bytes += len(line[2])
         if len(waiting) == batch_rows or num_bytes >= _BATCH_BYTES:
-            yield _batch(waiting)
+            yield waiting
             waiting, num_bytes = [], 0
     if waiting:
-        yield _batch(waiting)
+        yield waiting
 
 
 def _fault_of(row: Any, texts: Found, fields: Sequence[str]) -> tuple[str, str] | None:
     """Return reason and detail where a row cannot be worked on."""
     if not isinstance(row, Mapping):
         return "not_an_object", f"the row is a {type(row).__name__}, an object was expected"
-    if SURPLUS in row:
-        return "surplus_fields", f"the row has {len(row[SURPLUS])} fields more than the header"
+    if surplus := num_surplus(row):
+        return "surplus_fields", f"the row has {surplus} fields more than the header"
     if not _is_unicode(row):
         return "not_unicode", "the row holds half of a surrogate pair, which UTF-8 cannot store"
     return None if texts else ("no_text", f"no string stands at {', '.join(fields)}")

@@ -10,7 +10,6 @@ import pyarrow
 from luthier.core.errors import DataError
 from luthier.core.optional import require
 from luthier.data.operators.execute import Operator, apply_all
-from luthier.data.operators.row_batch import ROW_BATCH
 
 LOCAL = "local"
 """Address that starts a cluster on this machine, for this call."""
@@ -75,12 +74,12 @@ def _window_on_ray(
         _apply_to_table, fn_kwargs={"operators": list(operators)}, batch_format="pyarrow", batch_size=None
     )
     for table in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from table.cast(ROW_BATCH).combine_chunks().to_batches()
+        yield from table.combine_chunks().to_batches()
 
 
 def _apply_to_table(table: pyarrow.Table, operators: list[Operator]) -> pyarrow.Table:
-    batches = table.cast(ROW_BATCH).combine_chunks().to_batches()
-    return pyarrow.Table.from_batches([apply_all(operators, batch) for batch in batches], schema=ROW_BATCH)
+    batches = table.combine_chunks().to_batches()
+    return pyarrow.Table.from_batches([apply_all(operators, batch) for batch in batches])
 
 
 def _windows(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[list[pyarrow.RecordBatch]]:

@@ -14,7 +14,9 @@ class ProfileSection(Section):
 
     enabled: bool = Field(False, description="Write the profile of the rows that are trained and held out.")
     languages: bool = Field(True, description="Tell the language of each row.")
-    tokens: bool = Field(True, description="Count tokens with the base's tokenizer.")
+    tokens: bool = Field(
+        True, description="Count tokens with the base's tokenizer, in recipes that have a base."
+    )
     bins: dict[str, Annotated[list[float], Field(min_length=1)]] = Field(
         default_factory=dict,
         description="Edges of ranges for attributes that hold numbers, e.g. `{price: [10, 100]}`; `age` has "
