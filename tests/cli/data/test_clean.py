@@ -62,7 +62,7 @@ def test_options_and_json(here):
 
 def test_a_file_of_keys_and_options_over_it(here):
     Path("clean.yaml").write_text(
-        "lowercase: true\nwhite_space: tidy\nquality: {min_words: 2}\n", encoding="utf-8"
+        "lowercase: true\nwhite_space: tidy\nquality: {min_words: 3}\n", encoding="utf-8"
     )
     _run("in.jsonl", "-o", "out.jsonl", "--config", "clean.yaml", "--white-space", "one_line")
     assert _texts() == ["浣犲ソ锛屼笘鐣岋紝浣犲ソ", "ok\x00 <b>ok</b> 👍 http://a.cn"]
@@ -79,12 +79,9 @@ def test_missing_values(here):
     Path("t.csv").write_text("text,age,kind\na,1,\nb,,x\nc,5,x\nd,NA,y\n", encoding="utf-8")
     arguments = ["--missing", "age=mean", "--missing", "kind=constant:a:b", "--missing-tokens", "na"]
     _run("t.csv", "-o", "out.csv", "--field", "text", *arguments)
-    assert (
-        Path("out.csv").read_text(encoding="utf-8")
-        == "text,age,kind\r\na,1,a:b\r\nb,3,x\r\nc,5,x\r\nd,3,y\r\n"
-    )
+    assert Path("out.csv").read_bytes().decode() == "text,age,kind\r\na,1,a:b\r\nb,3,x\r\nc,5,x\r\nd,3,y\r\n"
     _run("t.csv", "-o", "out.csv", "--field", "text", "--missing", "kind=drop")
-    assert Path("out.csv").read_text(encoding="utf-8") == "text,age,kind\r\nb,,x\r\nc,5,x\r\nd,NA,y\r\n"
+    assert Path("out.csv").read_bytes().decode() == "text,age,kind\r\nb,,x\r\nc,5,x\r\nd,NA,y\r\n"
 
 
 @pytest.mark.parametrize(
