@@ -1,8 +1,8 @@
-"""How threads should wait: `luthier run` with OpenMP's own way of waiting and with sleeping ones, alone and in company.
+"""How threads should wait: `luthier run` with GNU OpenMP's default, with short spinning and with sleep.
 
-OpenMP's threads spin by default until there is work. On a machine of their own that is the quickest; beside
-another busy process they hold the core that the work needs. Every policy trains the same steps of the quick
-start, in turn; the company is a number of processes that only count.
+Its threads spin by default for a long time until there is work. On a machine of their own that costs nothing;
+beside another busy process they hold the core that the work needs. Every policy trains the same steps of the
+quick start, in turn; the company is a number of processes that only count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 POLICIES: Mapping[str, Mapping[str, str]] = {
     "spin": {"OMP_WAIT_POLICY": "active"},
-    "library default": {},
+    "library default": {"GOMP_SPINCOUNT": "300000"},
     "spin shortly": {"GOMP_SPINCOUNT": "1000"},
     "sleep": {"OMP_WAIT_POLICY": "passive"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,16 @@ def test_doctor() -> None:
 def test_a_mistyped_command_gets_the_nearest(tmp_path: Path, typed: tuple[str, ...], meant: str) -> None:
     done = luthier(*typed, cwd=tmp_path)
     assert done.returncode == 2 and f"Did you mean '{meant}'" in done.stderr
+
+
+def test_threads_wait_shortly_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "set to be restored")
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    luthier("--version", cwd=tmp_path)
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    luthier("--version", cwd=tmp_path)
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"

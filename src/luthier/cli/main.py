@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: a user's mistake prints fault and cure, a bug of ours keeps its traceback."""
     # Bars and warnings of other libraries would break ours; what a user must know, Luthier says itself.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    _share_cores()
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         cli.main(arguments, prog_name="luthier", standalone_mode=False)
@@ -57,6 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if (refusal := system_refusal(error)) is None:
             raise
         _end_with(refusal)
+
+
+def _share_cores() -> None:
+    """Let threads that wait for work spin for a moment only, unless the user says how they wait.
+
+    Read when torch is imported. Beside another busy process the long default spin of GNU OpenMP holds the core
+    that the work needs; on an idle machine a short one costs nothing. Measured: docs/LOG.md, bench/wait_policy.py.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _end_with(error: LuthierError) -> None:

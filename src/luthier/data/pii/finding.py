@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
+from luthier.recipe.data_sections.pii import PiiKind
+
 Certainty = Literal["checked", "pattern", "uncertain"]
 CERTAINTIES: tuple[Certainty, ...] = get_args(Certainty)
 """From certain to not: a check digit or registry agrees; the form alone; a form that other things have too."""
 
-KINDS: tuple[str, ...] = (
-    "secret",
-    "identity_card",
-    "company_code",
-    "iban",
-    "foreign_identity",
-    "bank_card",
-    "email",
-    "phone",
-    "licence_plate",
-    "passport",
-    "ip_address",
-    "address",
-    "name",
-)
+KINDS: tuple[str, ...] = get_args(PiiKind)
 """Every kind of finding. Where two of equal certainty overlap, the earlier kind wins."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -25,20 +25,7 @@ PiiKind = Literal[
 ]
 PiiAction = Literal["report", "mask", "partial", "pseudonymise", "drop"]
 
-_PLAIN_KINDS: tuple[PiiKind, ...] = (
-    "secret",
-    "identity_card",
-    "company_code",
-    "iban",
-    "foreign_identity",
-    "bank_card",
-    "email",
-    "phone",
-    "licence_plate",
-    "passport",
-    "ip_address",
-    "address",
-)
+_PLAIN_KINDS: tuple[PiiKind, ...] = tuple(kind for kind in get_args(PiiKind) if kind != "name")
 
 
 class PiiSection(Section):
