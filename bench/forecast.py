@@ -46,7 +46,7 @@ def _case(changes: tuple[str, ...], options: argparse.Namespace, folder: Path) -
     settings = [
         f"runs_dir={folder}",
         "train.num_train_epochs=1",
-        "evaluate.num_generations=0",
+        "evaluate={num_generations: 0}",
         "gates=[]",
         *changes,
     ]
@@ -72,11 +72,12 @@ def _case(changes: tuple[str, ...], options: argparse.Namespace, folder: Path) -
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[str, int]:
     """Return what a process printed, and its peak memory in bytes."""
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
-            sys.exit(f"{' '.join(command)} failed")
+            errors.seek(0)
+            sys.exit(f"{' '.join(command)} failed:\n{errors.read()[-2000:]}")
         out.seek(0)
         return out.read(), usage.ru_maxrss * 1024
 
