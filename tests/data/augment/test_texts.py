@@ -69,6 +69,14 @@ def test_back_translation_goes_there_and_back_in_each_language():
     ]  # fmt: skip
 
 
+def test_a_translation_that_fails_half_way_is_none():
+    class Halfway:
+        def translate(self, texts, source, target, seeds):
+            return [""] if target == "spa" else ["made up"]
+
+    assert once(BackTranslation(Halfway()), "my card") == "my card"
+
+
 def test_a_chat_model_translates_and_paraphrases():
     prompts = []
 

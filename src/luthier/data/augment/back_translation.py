@@ -40,8 +40,8 @@ class BackTranslation:
             chosen_seeds = [seeds[i] for i in chosen]
             there = self.translator.translate([texts[i] for i in chosen], language, self.pivot, chosen_seeds)
             back = self.translator.translate(there, self.pivot, language, chosen_seeds)
-            for i, text in zip(chosen, back, strict=True):
-                results[i] = text if text.strip() else texts[i]
+            for i, between, text in zip(chosen, there, back, strict=True):
+                results[i] = text if between.strip() and text.strip() else texts[i]
         return results
 
 
