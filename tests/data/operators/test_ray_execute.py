@@ -38,7 +38,6 @@ def test_a_local_cluster_makes_the_same_files(rows, tmp_path, monkeypatch):
     assert results[0] == results[1]
 
 
-@pytest.mark.slow
 def test_no_cluster_at_the_address_is_said(rows):
     with pytest.raises(DataError, match="no Ray cluster answers"):
         list(apply(open_batches(rows), [], ray_address="127.0.0.1:1"))

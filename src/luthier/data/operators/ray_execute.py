@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from luthier.data.operators.execute import Operator, apply_all
 LOCAL = "local"
 """Address that starts a cluster on this machine, for this call."""
 
+_CURE = "start one with `ray start --head`, or use --ray local"
+_KNOCK_SECONDS = 5.0
 _WINDOW_BYTES = 1 << 28
 _WINDOW_BATCHES = 256
 
@@ -49,6 +52,7 @@ def _connect(ray: Any, address: str) -> bool:
     """Connect to a cluster, and tell whether this call did."""
     if ray.is_initialized():
         return False
+    _refuse_unreachable(address)
     try:
         ray.init(
             address=None if address == LOCAL else address,
@@ -57,9 +61,19 @@ def _connect(ray: Any, address: str) -> bool:
             log_to_driver=False,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        cure = "start one with `ray start --head`, or use --ray local"
-        raise DataError(f"no Ray cluster answers: {error}", where=address, cure=cure) from error
+        raise DataError(f"no Ray cluster answers: {error}", where=address, cure=_CURE) from error
     return True
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Knock at a named host first: Ray itself tries for minutes before it gives up."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DataError(f"no Ray cluster answers: {error}", where=address, cure=_CURE) from error
 
 
 def _window_on_ray(
