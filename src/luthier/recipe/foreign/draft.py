@@ -21,6 +21,7 @@ from luthier.recipe.schema import (
     Recipe,
     SftObjective,
     TrainSection,
+    sections_in,
 )
 from luthier.recipe.section import Section
 
@@ -217,7 +218,9 @@ def check_value(path: str, value: Any) -> None:
     if fields[0].metadata:
         annotation = Annotated[(annotation, *fields[0].metadata)]
     try:
-        TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
+        # A section is strict by itself, and takes no other configuration.
+        config = None if sections_in(annotation) else ConfigDict(strict=True)
+        TypeAdapter(annotation, config=config).validate_python(value)
     except ValidationError as error:
         message = error.errors(include_url=False)[0]["msg"]
         raise Untranslatable(f"{path} does not take {value!r}: {message[0].lower()}{message[1:]}") from error
