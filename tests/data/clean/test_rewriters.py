@@ -106,3 +106,13 @@ def test_markup_is_at_rest_after_some_rounds(text):
         for _ in range(8):
             text = strip(text)
         assert strip(text) == text
+
+
+def test_every_emoji_that_the_package_knows_is_looked_at():
+    """Only runs of certain characters are given to the tokenizer: no emoji may have others."""
+    import emoji
+
+    from luthier.data.clean.emoji_policy import _RUN
+
+    assert [sequence for sequence in emoji.EMOJI_DATA if not _RUN.fullmatch(sequence)] == []
+    assert len(emoji.EMOJI_DATA) > 5000

@@ -10,6 +10,9 @@ Rule = Literal["tidy", "collapse", "one_line"]
 
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
+_UNUSUAL = re.compile("[\t\n\r\x0b\x0c\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+"""Any white space but a blank: a line without it, and without blanks in a row or at its ends, is uniform."""
+
 _TRAILING = re.compile("[ \t\u3000]+(?=\n|\\Z)")
 _BLANK_LINES = re.compile("\n{4,}")
 _FIRST_LINES = re.compile("\\A\n+")
@@ -35,6 +38,8 @@ class TidyWhiteSpace:
 
     def __call__(self, text: str) -> str:
         """Return the text with uniform white space."""
+        if not (_UNUSUAL.search(text) or "  " in text or text[:1] == " " or text[-1:] == " "):
+            return text
         text = _ODD_BLANK.sub(" ", _LINE_END.sub("\n", text))
         if self.rule == "one_line":
             return _ANY.sub(" ", text).strip(" ")
