@@ -347,7 +347,7 @@ def test_comments_name_the_key_or_the_default(folder: Path) -> None:
         (SMALLEST_AXOLOTL, "adapter", "qlora", "method.name", "lora"),
         (SMALLEST_AXOLOTL, "bf16", False, "model.dtype", "float32"),
         (SMALLEST_AXOLOTL, "excess_length_strategy", "raise", "data.too_long", "error"),
-        (SMALLEST_AXOLOTL, "dataset_exact_deduplication", True, "data.clean.deduplicate", "exact"),
+        (SMALLEST_AXOLOTL, "dataset_exact_deduplication", True, "data.clean.deduplicate.kind", "exact"),
         (SMALLEST_AXOLOTL, "save_strategy", "steps", "train.save_steps", 500),
         (SMALLEST_AXOLOTL, "save_steps", 50, "train.save_strategy", "steps"),
         (SMALLEST_AXOLOTL, "gradient_checkpointing", "unsloth", "train.gradient_checkpointing", True),
