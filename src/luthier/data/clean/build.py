@@ -20,6 +20,7 @@ from luthier.data.clean.unicode_repair import RepairUnicode
 from luthier.data.clean.urls import ReplaceUrls
 from luthier.data.clean.white_space import TidyWhiteSpace
 from luthier.data.operators.execute import Operator, Step
+from luthier.data.operators.targets import KeepTargets
 from luthier.recipe.data_sections.clean import CleanSection
 
 
@@ -35,7 +36,7 @@ def operators_of(section: CleanSection) -> list[Operator]:
     """Return the operators that a section asks for: texts are rewritten first, rows judged after."""
     operators: list[Operator] = []
     if rewriters := tuple(rewriters_of(section)):
-        operators.append(CleanTexts(rewriters))
+        operators += [CleanTexts(rewriters), KeepTargets()]
     if section.languages:
         operators.append(LanguageFilter(tuple(section.languages), section.min_language_score))
     quality = section.quality
