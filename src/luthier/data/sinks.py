@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import os
@@ -44,7 +45,7 @@ def writing(
     if kind not in _WRITERS or (is_packed and kind == ".parquet"):
         known = f"{', '.join(_WRITERS)}, and .gz of all but Parquet"
         raise DataError(f"files of kind {kind!r} are not written", where=str(path), cure=f"known: {known}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     num_rows = 0
     try:
@@ -69,6 +70,19 @@ def writing(
             path.unlink(missing_ok=True)  # what an earlier run left there would be taken for this one's
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _make_folder(path: Path) -> None:
+    """Make the folder of a file, and see that something can be written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+        trial.touch()
+        trial.unlink()
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def takes_json(path: Path) -> bool:

@@ -83,3 +83,11 @@ def test_unknown_fields_are_named(tmp_path):
     with pytest.raises(DataError, match=r"no string stands at 'n'"):
         open_batches(source, ["n"])
     assert [batch["texts"].to_pylist() for batch in open_batches(source, ["body"])] == [[["a"]]]
+
+
+@pytest.mark.parametrize("place", ["file.jsonl/out.jsonl", "folder.jsonl", "/proc/out.jsonl"])
+def test_a_place_where_nothing_can_be_written_is_said(tmp_path, place):
+    source = _write(tmp_path / "file.jsonl", _ROWS)
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(DataError, match="cannot be written"):
+        write_batches(open_batches(source), tmp_path / place)

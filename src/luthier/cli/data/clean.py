@@ -104,3 +104,5 @@ def _print(tally: Tally, examples: Examples, output: Path) -> None:
         print_table(("cleaned by", "texts"), [(name, f"{n:,}") for name, n in tally.changes.most_common()])
         click.echo()
     print_left_out(tally, examples, output)
+    if tally.changes:
+        click.echo(f"what the changed texts were before stands in {output.name}.changes.jsonl")
