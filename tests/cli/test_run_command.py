@@ -31,6 +31,7 @@ def test_json_prints_the_result_and_nothing_else(tmp_path: Path) -> None:
     assert summary["train"]["steps"] == 27
     assert {m["metric"] for m in summary["metrics"]} == {"eval_loss", "perplexity", "rouge_l", "exact_match"}
     assert done.stderr == ""
+    assert set(summary["example"]) == {"row", "prompt", "reference", "base", "tuned"}
 
 
 def test_a_failed_gate_ends_with_code_3_and_shows_the_figures(tmp_path: Path) -> None:
@@ -39,6 +40,9 @@ def test_a_failed_gate_ends_with_code_3_and_shows_the_figures(tmp_path: Path) ->
     assert done.returncode == 3
     assert "rouge_l ≥ 0.999" in done.stderr and "report.html" in done.stderr
     assert "eval_loss" in done.stdout
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["asked", "What", "is", "the"] in [line[:4] for line in lines]
+    assert {"before", "after"} <= {line[0] for line in lines}
 
 
 def _edit(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:

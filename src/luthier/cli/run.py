@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,8 @@ from luthier.core.errors import GateFailedError, LuthierError
 
 if TYPE_CHECKING:
     from luthier.core.run_folder import RunFolder
+
+_SHOWN_CHARACTERS = 160
 
 
 @click.command()
@@ -85,6 +88,9 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("trained", f"{trained['parameters']:,} parameters, {trained['steps']} steps, {speed}"))
         rows.append(("model", trained["folder"]))
     rows.extend((metric["metric"], _metric_text(metric)) for metric in summary.get("metrics", []))
+    if example := summary.get("example"):
+        shown = (("asked", "prompt"), ("before", "base"), ("after", "tuned"))
+        rows += [(name, shorten(example[key], _SHOWN_CHARACTERS, placeholder=" …")) for name, key in shown]
     for gate in summary.get("gates", []):
         rows.append(("gate", f"{'passed' if gate['passed'] else 'FAILED'}: {gate['text']}"))
     if report := summary.get("report"):

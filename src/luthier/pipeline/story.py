@@ -128,6 +128,8 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
         summary["gates"] = report.gates
         summary["passed"] = report.passed
         summary["report"] = str(path / "report" / "report.html")
+        if generations := read_json(path / "report" / "report.json")["generations"]:
+            summary["example"] = generations[0]
     if version := ModelVersion.load(path / "register"):
         summary["registered"] = version.as_json()
     return summary
