@@ -6,8 +6,9 @@ import pytest
 
 from luthier.core.errors import DataError
 from luthier.data.clean.missing import HandleMissing, MissingRule
-from luthier.data.operators.batch import batches_of_rows, rows_of
+from luthier.data.operators.batch import batches_of_rows, batches_of_samples, rows_of, samples_of
 from luthier.data.operators.files import open_batches, write_batches
+from luthier.data.sample import Sample
 from luthier.data.sources import read_rows
 
 
@@ -124,3 +125,15 @@ def test_a_second_pass_fills_with_what_the_first_found():
         rows = enumerate(_rows(*ages), start=1)
         done = list(step(batches_of_rows(rows, ["text"], source="f", batch_rows=9)))
         assert rows_of(done[0])[-1]["age"] == 3
+
+
+def test_samples_are_filled_where_they_have_a_place_for_it():
+    samples = [
+        Sample("f", 1, text="a", attributes={"age": "3"}),
+        Sample("f", 2, text="b", attributes={"age": ""}),
+    ]
+    (batch,) = HandleMissing([MissingRule("attributes.age", "mean")])(batches_of_samples(samples))
+    assert [sample.attributes for sample in samples_of(batch)] == [{"age": "3"}, {"age": "3"}]
+    for action in ("constant", "drop"):
+        with pytest.raises(DataError, match=r"attributes\.age"):
+            list(HandleMissing([MissingRule("age", action, 1)])(batches_of_samples(samples)))

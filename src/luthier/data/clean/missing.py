@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from array import array
@@ -17,10 +18,12 @@ from luthier.data.operators.batch import leave_out_at, rows_of
 from luthier.data.operators.fields import pointer_of
 from luthier.data.operators.rewrite import Edit, edit_rows
 from luthier.data.operators.spool import spooled
+from luthier.data.sample import Sample
 
 Action = Literal["drop", "mean", "median", "mode", "constant"]
 
 _MOST_MODES = 1_000_000
+_SAMPLE_FIELDS = {column.name for column in dataclasses.fields(Sample)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class HandleMissing:
         verdicts: dict[int, tuple[str, str]] = {}
         edits: dict[int, tuple[Any, list[Edit]]] = {}
         for index, row in _kept_rows(batch):
+            self._check_fields(row)
             lacking = [rule for rule in self.rules if _is_missing(_value_at(row, rule.field), tokens)]
             if dropped := next((rule for rule in lacking if rule.action == "drop"), None):
                 verdicts[index] = ("missing_value", f"field {dropped.field!r} is missing")
@@ -95,6 +99,18 @@ class HandleMissing:
         for index in verdicts:
             edits.pop(index, None)
         return leave_out_at(edit_rows(batch, "missing", edits), verdicts)
+
+    def _check_fields(self, row: Any) -> None:
+        """Refuse fields that a sample has no place for; a row of a file may lack any field."""
+        if not isinstance(row, Mapping) or row.keys() != _SAMPLE_FIELDS:
+            return
+        for rule in self.rules:
+            name = rule.field.split(".")[0]
+            if name not in _SAMPLE_FIELDS:
+                raise DataError(
+                    f"data.clean.missing: the rows of a recipe have no field {rule.field!r}",
+                    cure=f"name the column among the source's `attributes`, and here attributes.{rule.field}",
+                )
 
 
 @dataclass
