@@ -359,6 +359,7 @@ def _seen(folder: Path, runs: Path, overrides: Sequence[str]) -> dict[str, Any]:
         "changes.jsonl",
         "label_errors.jsonl",
         "steps.json",
+        "profile.json",
     )
     seen: dict[str, Any] = {
         name: (rows.folder / name).read_text(encoding="utf-8")
