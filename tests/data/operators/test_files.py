@@ -1,6 +1,8 @@
 """Plain files in, plain files out: every row is in exactly one of the files that come out."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -91,3 +93,14 @@ def test_a_place_where_nothing_can_be_written_is_said(tmp_path, place):
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
         write_batches(open_batches(source), tmp_path / place)
+
+
+def _end_process(batch):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_said(tmp_path):
+    source = _write(tmp_path / "in.jsonl", _ROWS)
+    with pytest.raises(DataError, match="ended from outside"):
+        write_batches(apply(open_batches(source), [_end_process], num_processes=2), tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]

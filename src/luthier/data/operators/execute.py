@@ -6,9 +6,12 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import reduce
 
 import pyarrow
+
+from luthier.core.errors import DataError
 
 Operator = Callable[[pyarrow.RecordBatch], pyarrow.RecordBatch]
 """What is done to a batch of rows. It can be pickled, and depends on nothing but the batch and its own options."""
@@ -33,6 +36,9 @@ def apply(
         operators: Applied one after the other.
         num_processes: Processes to spread the batches over; the result does not depend on it.
         ray_address: Spread them over this Ray cluster instead; see `ray_execute.apply_on_ray`.
+
+    Raises:
+        DataError: A process was ended from outside, or there is no cluster at the address.
     """
     if ray_address is not None:
         from luthier.data.operators.ray_execute import apply_on_ray
@@ -54,6 +60,11 @@ def apply(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process that worked on rows was ended from outside",
+                cure="if the system ran out of memory, use fewer processes",
+            ) from error
         finally:
             for future in waiting:
                 future.cancel()
