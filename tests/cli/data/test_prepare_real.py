@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -181,18 +182,17 @@ def _folded(text: str) -> str:
 
 
 def test_wnut17(prepare: Callable[..., Prepared], shared_data: Path) -> None:
-    """A sentence is a block of lines; the authors count 3,394 and 1,009 of them (Derczynski et al. 2017, table 1)."""
+    """A sentence is a run of lines that are not blank."""
     files = [f"ner/wnut17_{part}.conll" for part in ("train", "dev")]
     made = prepare(*files)
-    assert made.facts["num_read"] == len(made.places) == 3394 + 1009
-    blocks = set()
+    sentences = []
     for file in files:
-        text = (shared_data / file).read_text(encoding="utf-8").replace("\t\n", "\n")
-        blocks |= {
-            tuple(line.split("\t")[0] for line in block.splitlines() if line.strip())
-            for block in text.split("\n\n")
-        }
-    assert {tuple(row["tokens"]) for row in (*made.train, *made.eval)} <= blocks
+        lines = (shared_data / file).read_text(encoding="utf-8").split("\n")
+        for is_token, run in groupby(lines, lambda line: bool(line.strip())):
+            if is_token:
+                sentences.append(tuple(line.split("\t")[0] for line in run))
+    assert made.facts["num_read"] == len(made.places) == len(sentences)
+    assert {tuple(row["tokens"]) for row in (*made.train, *made.eval)} <= set(sentences)
     sides = [{tuple(row["tokens"]) for row in rows} for rows in (made.train, made.eval)]
     assert not sides[0] & sides[1]
 
