@@ -124,7 +124,7 @@ def test_a_failed_gate_writes_the_report_and_registers_nothing(tmp_path: Path) -
     report = Report.load(folder / "report")
     assert report is not None and not report.passed
     assert (folder / "report" / "report.html").is_file()
-    assert not (folder / "register").exists() and Registry(uri).names() == []
+    assert not (folder / "register").exists() and not (tmp_path / "mlflow.db").exists()
     with pytest.raises(GateFailedError):  # a cached report does not open the gate
         run(plan)
 
