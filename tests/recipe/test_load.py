@@ -219,7 +219,7 @@ def test_words_and_numbers_mean_what_yaml_1_2_says() -> None:
     """YAML 1.1 reads no and off as false, 010 as eight, 1:30 as ninety and a date as a date."""
     loaded = parse(SMALLEST.replace("small", "2024-01-01"), ["seed=010", "data.clean.deduplicate=off"])
     assert loaded.recipe.seed == 10 and loaded.recipe.name == "2024-01-01"
-    assert loaded.recipe.data.clean.deduplicate == "off"
+    assert loaded.recipe.data.clean.deduplicate.kind == "off"
     assert parse(with_("train: {eval_strategy: no}\n")).recipe.train.eval_strategy == "no"
     assert parse(with_("seed: 0x1F\n")).recipe.seed == 31
     assert list(faults_of(with_("seed: 1:30\n"))) == ["seed"]
