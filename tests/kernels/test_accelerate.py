@@ -347,8 +347,15 @@ def test_soft_prompts_leave_the_model_plain() -> None:
 
 
 def test_200_steps_track_the_plain_loss_curve() -> None:
-    def curve(is_fast: bool) -> list[float]:
+    """Rounding grows from step to step, so the plain path's own noise is the measure: starts one rounding apart."""
+
+    def curve(is_fast: bool, nudge: int | None = None) -> list[float]:
         model = with_lora(tiny_model("llama"))
+        if nudge is not None:
+            generator = torch.Generator().manual_seed(nudge)
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.mul_(1 + (torch.rand(parameter.shape, generator=generator) - 0.5) * 2**-22)
         if is_fast:
             accelerate(model)
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
@@ -361,10 +368,16 @@ def test_200_steps_track_the_plain_loss_curve() -> None:
             losses.append(float(loss.detach()))
         return losses
 
+    def worst_of(losses: list[float]) -> float:
+        return max(abs(found / expected - 1) for found, expected in zip(losses, plain, strict=True))
+
     batches = [packed(rows_of((20, 3, 31), seed=seed)) for seed in range(4)]
     plain, fast = curve(False), curve(True)
     assert plain[-1] < 0.6 * plain[0], "the model learnt nothing"
-    assert fast == pytest.approx(plain, rel=2e-3)
+    assert fast[:150] == pytest.approx(plain[:150], rel=2e-3)
+    noise = max(worst_of(curve(False, nudge)) for nudge in range(6))
+    assert noise < 5e-3, "the plain path is too noisy to compare with"
+    assert worst_of(fast) <= max(2e-3, 2 * noise)
 
 
 @pytest.mark.parametrize("is_bf16", [False, True])
