@@ -20,7 +20,7 @@ from luthier.data.sample import Message, Sample
 from luthier.data.template import ChatTemplate, LossOn
 from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload
 from luthier.methods.lora import Lora
-from luthier.recipe.schema import LoraMethod
+from luthier.recipe.method_sections import LoraMethod
 from tests.data.chat_templates import LLAMA3, make_tokenizer
 
 

@@ -14,7 +14,7 @@ from luthier.methods.build import build_method
 from luthier.methods.contract import Method, trained_parameters
 from luthier.models.load import ResultRecord, load_trained, weights_hash
 from luthier.plan.base_facts import layer_of
-from luthier.recipe.schema import FreezeMethod, FullMethod, LoraMethod
+from luthier.recipe.method_sections import FreezeMethod, FullMethod, LoraMethod
 
 SECTIONS: dict[str, Any] = {
     "full": FullMethod(name="full"),

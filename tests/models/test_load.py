@@ -25,7 +25,7 @@ from luthier.models.load import (
     locate_base,
     weights_hash,
 )
-from luthier.recipe.schema import LoraMethod
+from luthier.recipe.method_sections import LoraMethod
 from tests.models.tiny_chat import make_chat_llama, make_chat_tokenizer, save_chat_folder
 
 TOKENS = torch.tensor([[5, 6, 7, 8]])

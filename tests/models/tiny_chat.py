@@ -10,7 +10,7 @@ import torch
 
 from luthier.methods.build import build_method
 from luthier.models.load import ResultRecord
-from luthier.recipe.schema import FullMethod
+from luthier.recipe.method_sections import FullMethod
 
 # Hermes-style ChatML with tools, in the shape of the Qwen 2.5 template.
 TEMPLATE = """{%- if tools %}{{ '<|im_start|>system\n' }}{% if messages[0].role == 'system' %}

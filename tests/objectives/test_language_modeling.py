@@ -237,7 +237,8 @@ def test_pretraining_and_sft_label_their_tokens() -> None:
     from luthier.data.sample import Message, Sample
     from luthier.data.template import ChatTemplate
     from luthier.objectives.build import build_objective
-    from luthier.recipe.schema import DataSection, PretrainingObjective, SftObjective
+    from luthier.recipe.objective_sections import PretrainingObjective, SftObjective
+    from luthier.recipe.schema import DataSection
     from tests.models.tiny_chat import make_chat_tokenizer
 
     tokenizer = make_chat_tokenizer()

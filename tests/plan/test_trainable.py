@@ -12,7 +12,7 @@ from luthier.methods.build import build_method
 from luthier.methods.contract import trained_parameters
 from luthier.plan.base_facts import read_base_facts
 from luthier.plan.trainable import count_trainable
-from luthier.recipe.schema import FreezeMethod, FullMethod, LoraMethod
+from luthier.recipe.method_sections import FreezeMethod, FullMethod, LoraMethod
 from tests.plan.bases import made_base
 
 Made = Callable[..., Any]

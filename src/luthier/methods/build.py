@@ -6,7 +6,7 @@ from luthier.methods.contract import Method
 from luthier.methods.freeze import Freeze
 from luthier.methods.full import Full
 from luthier.methods.lora import Lora
-from luthier.recipe.schema import FreezeMethod, FullMethod, LoraMethod
+from luthier.recipe.method_sections import FreezeMethod, FullMethod, LoraMethod
 
 
 def build_method(section: FullMethod | FreezeMethod | LoraMethod) -> Method:

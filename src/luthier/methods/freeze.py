@@ -11,7 +11,7 @@ from luthier.methods.contract import train_only
 from luthier.methods.full import save_whole_model
 from luthier.plan.base_facts import layer_of
 from luthier.plan.trainable import is_trained_by_freeze
-from luthier.recipe.schema import FreezeMethod
+from luthier.recipe.method_sections import FreezeMethod
 
 
 class Freeze:

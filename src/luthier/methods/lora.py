@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from luthier.recipe.schema import LoraMethod
+from luthier.recipe.method_sections import LoraMethod
 
 
 class Lora:

@@ -6,7 +6,8 @@ from luthier.data.template import ChatTemplate
 from luthier.objectives.contract import Objective
 from luthier.objectives.pretraining import build_pretraining
 from luthier.objectives.sft import build_sft
-from luthier.recipe.schema import DataSection, PretrainingObjective, SftObjective
+from luthier.recipe.objective_sections import PretrainingObjective, SftObjective
+from luthier.recipe.schema import DataSection
 
 
 def build_objective(

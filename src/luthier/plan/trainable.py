@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from luthier.core.errors import Fault
 from luthier.plan.base_facts import BaseFacts, layer_of
-from luthier.recipe.schema import FreezeMethod, LoraMethod, Method
+from luthier.recipe.method_sections import FreezeMethod, LoraMethod, Method
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from luthier.recipe.data_sections.label_errors import LabelErrorsSection
 from luthier.recipe.data_sections.pii import PiiSection
 from luthier.recipe.data_sections.profile import ProfileSection
 from luthier.recipe.data_sections.versions import SnapshotSection
+from luthier.recipe.method_sections import LoraMethod, Method
+from luthier.recipe.objective_sections import Objective, SftObjective
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
 
@@ -159,62 +161,6 @@ class DataSection(Section):
         None,
         description="`chatml` or the path of a Jinja file. Default: the tokenizer's own template.",
     )
-
-
-class SftObjective(Section):
-    """Supervised instruction tuning: predict the assistant's turns."""
-
-    name: Literal["sft"] = "sft"
-    loss_on: Literal["assistant", "last_turn", "all"] = Field(
-        "assistant",
-        description="Tokens that carry loss: every assistant turn, the last assistant turn, or all tokens. A turn "
-        "of weight 0 carries none.",
-    )
-
-
-class PretrainingObjective(Section):
-    """Continued pretraining: predict every token of raw text."""
-
-    name: Literal["pretraining"]
-
-
-Objective = Annotated[SftObjective | PretrainingObjective, Field(discriminator="name")]
-
-
-class FullMethod(Section):
-    """Train every weight."""
-
-    name: Literal["full"]
-
-
-class FreezeMethod(Section):
-    """Train some layers or named weights; the rest stays as it is."""
-
-    name: Literal["freeze"]
-    trainable_layers: PositiveInt | None = Field(None, description="Train the last N decoder layers.")
-    trainable_patterns: list[str] = Field(
-        default_factory=list,
-        description="Train the weights whose names match one of these shell-style patterns, e.g. `*.mlp.*`.",
-    )
-
-
-class LoraMethod(Section):
-    """Low-rank adapters beside frozen weights (arXiv:2106.09685)."""
-
-    name: Literal["lora"] = "lora"
-    r: PositiveInt = Field(8, description="Rank of the adapters.")
-    lora_alpha: PositiveInt = Field(
-        16, description="Scale: the adapter's output is multiplied by lora_alpha / r."
-    )
-    lora_dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
-        0.0, description="Dropout on the adapter's input."
-    )
-    target_modules: str | list[str] = Field(
-        "all-linear", description="Names of the linear layers to adapt, or `all-linear` (all but the head)."
-    )
-
-
-Method = Annotated[FullMethod | FreezeMethod | LoraMethod, Field(discriminator="name")]
 
 
 class TrainSection(Section):

@@ -11,15 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from luthier.core.errors import Fault
+from luthier.recipe.method_sections import FreezeMethod, LoraMethod
+from luthier.recipe.objective_sections import SftObjective
 from luthier.recipe.schema import (
     CleanSection,
     DataSection,
     EvalSection,
-    FreezeMethod,
-    LoraMethod,
     ModelSection,
     Recipe,
-    SftObjective,
     TrainSection,
     sections_in,
 )
