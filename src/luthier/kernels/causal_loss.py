@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from luthier.kernels.linear_cross_entropy import linear_cross_entropy
+from luthier.models.virtual_tokens import MARK
 
 if TYPE_CHECKING:
     from luthier.data.collate import Batch
@@ -127,7 +128,7 @@ def split_obstacle(model: Any) -> str | None:
     Families that the tests do not compare are tried once on a few tokens: some scale or shift their logits.
     """
     adapter = getattr(model, "active_peft_config", None)
-    if adapter is not None and adapter.is_prompt_learning:
+    if adapter is not None and adapter.is_prompt_learning and not hasattr(model, MARK):
         return "soft prompts are added by the model's own forward"
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if base not in _obstacles:

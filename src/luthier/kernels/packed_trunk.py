@@ -121,7 +121,8 @@ class TrunkPacking:
         self._running: list[tuple[SequenceLayout, tuple[int, int], Token[Any]] | None] = []
         self._handles = [
             trunk.register_forward_pre_hook(self._before, with_kwargs=True),
-            trunk.register_forward_hook(self._after, with_kwargs=True, always_call=True),
+            # The last to change the inputs is the first to see the outputs: virtual tokens came in before.
+            trunk.register_forward_hook(self._after, prepend=True, with_kwargs=True, always_call=True),
         ]
 
     def remove(self) -> None:

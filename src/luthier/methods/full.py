@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from luthier.methods.contract import train_only
+from luthier.methods.contract import Method, train_only
 
 
-class Full:
+class Full(Method):
     """Train all weights."""
 
     def apply(self, model: Any) -> Any:

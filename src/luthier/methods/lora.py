@@ -1,4 +1,4 @@
-"""LoRA: low-rank adapters beside frozen linear layers, through PEFT (arXiv:2106.09685)."""
+"""LoRA: low-rank adapters beside frozen linear layers, through PEFT (arXiv:2106.09685); rsLoRA, DoRA and PiSSA."""
 
 from __future__ import annotations
 
@@ -7,43 +7,52 @@ from typing import Any
 
 import torch
 
+from luthier.methods.peft_adapter import PeftAdapter
+from luthier.methods.pissa import as_plain_lora, initial_factors
 from luthier.recipe.method_sections import LoraMethod
 
 
-class Lora:
+class Lora(PeftAdapter):
     """Train low-rank adapters.
 
     Args:
-        section: Rank, scale, dropout and target modules.
+        section: Rank, scale, dropout, first values and target modules.
     """
 
+    _section: LoraMethod
+
     def __init__(self, section: LoraMethod) -> None:
-        self._section = section
+        super().__init__(section)
+        self._initial: dict[str, torch.Tensor] = {}
 
     def apply(self, model: Any) -> Any:
-        """Return a ``peft.PeftModel``; its adapters are float32 and start as the identity (B is zero)."""
-        from peft import LoraConfig, TaskType, get_peft_model
+        """Return a ``peft.PeftModel``; its adapters are float32 and start as the identity."""
+        applied = super().apply(model)
+        if self._section.init_lora_weights == "pissa":
+            self._initial = initial_factors(applied)
+        return applied
+
+    def config(self, model: Any) -> Any:
+        """Return PEFT's configuration."""
+        from peft import LoraConfig
 
         section = self._section
-        targets = section.target_modules
-        if isinstance(targets, str) and targets != "all-linear":
-            targets = [targets]  # PEFT would read a single name as a pattern for the whole path
-        config = LoraConfig(
-            task_type=TaskType.CAUSAL_LM,
+        initial: Any = section.init_lora_weights
+        return LoraConfig(
             r=section.r,
             lora_alpha=section.lora_alpha,
             lora_dropout=section.lora_dropout,
-            target_modules=targets,
+            target_modules=self.target_names(model),
+            rank_pattern=dict(section.rank_pattern),
+            alpha_pattern=dict(section.alpha_pattern),
+            use_rslora=section.use_rslora,
+            use_dora=section.use_dora,
+            init_lora_weights=True if initial == "kaiming" else initial,
         )
-        return get_peft_model(model, config, autocast_adapter_dtype=True)
 
     def save(self, model: Any, folder: Path, dtype: torch.dtype) -> None:
-        """Write ``adapter_model.safetensors`` in float32 and ``adapter_config.json``."""
-        model.save_pretrained(folder, save_embedding_layers=False)
-
-    def merge(self, model: Any) -> Any:
-        """Return the base with the adapters added into its weights, in float32.
-
-        bfloat16 would round most of a small update away (logits then differ by up to 1).
-        """
-        return model.float().merge_and_unload(safe_merge=True)
+        """Write the adapter in PEFT's layout; one of PiSSA as an ordinary one over the untouched base."""
+        if self._section.init_lora_weights == "pissa":
+            as_plain_lora(model, self._initial, folder)
+        else:
+            super().save(model, folder, dtype)

@@ -13,6 +13,7 @@ from luthier.core.hashing import fingerprint, hash_file, short
 from luthier.core.home import cache_folder
 from luthier.models.catalogue import CATALOGUE
 from luthier.models.gguf import converted
+from luthier.models.heads import TaskHead, head_of, no_such_head, saved_head
 
 if TYPE_CHECKING:
     import torch
@@ -105,39 +106,83 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def load_model(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool = False) -> PreTrainedModel:
-    """Load a causal language model in evaluation mode.
+def load_model(
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    trust_remote_code: bool = False,
+    head: TaskHead | None = None,
+    new_head_seed: int | None = None,
+) -> PreTrainedModel:
+    """Load a causal language model, or a model with a task's head, in evaluation mode.
 
     Args:
         folder: Hugging Face layout.
         dtype: Type of all weights after loading.
         trust_remote_code: Run the repository's own code; only where the recipe says so.
+        head: Of the task; None for a language model.
+        new_head_seed: Seed of the head's weights where the folder has no such head: then they start at random.
+            None where the head must be there.
 
     Raises:
-        ModelError: The folder is incomplete, or any weight would be left at a random value.
+        ModelError: The folder is incomplete, or any other weight would be left at a random value.
     """
+    import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     check_folder(folder)
     transformers_logging.disable_progress_bar()
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # it lists a new head's weights as a warning; the plan tells of them
+    what = "a causal language model" if head is None else f"a model for {head.task}"
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
+    is_new = False
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-            output_loading_info=True,
-        )
+        if head is not None:
+            config = AutoConfig.from_pretrained(folder, **options)
+            is_new = new_head_seed is not None and not head.is_in(config)
+            options |= {"config": head.configure(config), "ignore_mismatched_sizes": is_new}
+        with torch.random.fork_rng(enabled=is_new):
+            if is_new:
+                torch.manual_seed(new_head_seed or 0)
+            loaded: Any = (head.model_class() if head else AutoModelForCausalLM).from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder} cannot be loaded as a causal language model: {error}") from error
+        if head is not None and "Unrecognized configuration class" in str(error):
+            raise no_such_head(folder, head) from error
+        raise ModelError(f"{folder} cannot be loaded as {what}: {error}") from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     model, report = loaded
+    mismatched = {key if isinstance(key, str) else str(key[0]) for key in report["mismatched_keys"]}
+    absent = sorted({*report["missing_keys"], *mismatched})
+    if is_new:
+        absent = _without_new_head(model, absent)
     # transformers fills absent weights with random numbers and goes on; a random layer ruins a model silently.
-    if absent := sorted(report["missing_keys"]) + sorted(str(k) for k in report["mismatched_keys"]):
+    if absent:
         raise ModelError(f"{folder} lacks {len(absent)} weights of its architecture, e.g. {absent[0]}")
+    if head is not None:
+        model.config.use_cache = False  # nothing is generated: kept keys and values would only cost memory
     return model.eval()
+
+
+def _without_new_head(model: Any, absent: list[str]) -> list[str]:
+    """Return the absent weights that are none of the new head's, and take care that all of the head is new."""
+    import torch
+
+    part = head_of(model)
+    others = [name for name in absent if not part.holds(name)]
+    if len(others) == len(absent):  # the folder has a head of the same shape, for other labels
+        for name in part.modules:
+            for layer in model.get_submodule(name).modules() if name != "pooler" else ():
+                if isinstance(layer, torch.nn.Linear):
+                    torch.nn.init.normal_(layer.weight, std=getattr(model.config, "initializer_range", 0.02))
+                    if layer.bias is not None:
+                        torch.nn.init.zeros_(layer.bias)
+    return others
 
 
 @dataclass(frozen=True)
@@ -172,8 +217,9 @@ def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
         ModelError: The adapter's base cannot be found or is another one than it was trained on.
     """
     check_folder(folder)
+    head = saved_head(folder)
     if not (folder / "adapter_config.json").is_file():
-        return load_model(folder, dtype=dtype), folder
+        return load_model(folder, dtype=dtype, head=head), folder
     record = ResultRecord.load(folder)
     name = record.base if record else read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not name:
@@ -185,7 +231,11 @@ def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
             f"{name} now has {short(got)}…",
             cure="use the base it was trained on",
         )
-    model = _with_adapter(load_model(base_folder, dtype=dtype), folder)
+    # The adapter brings its head: the one that the base gets here is overwritten, or missed by name.
+    model = _with_adapter(load_model(base_folder, dtype=dtype, head=head, new_head_seed=0), folder)
+    if head is not None:
+        saved = read_json(folder / "config.json").get("pad_token_id")
+        model.config.get_text_config().pad_token_id = saved
     has_tokenizer = (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file()
     return model.eval(), folder if has_tokenizer else base_folder
 
@@ -194,6 +244,10 @@ def _with_adapter(base: Any, folder: Path) -> Any:
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 
+    from luthier.models.bottleneck import register
+    from luthier.models.virtual_tokens import put_below_head
+
+    register()
     try:
         model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as weights:
@@ -203,7 +257,7 @@ def _with_adapter(base: Any, folder: Path) -> Any:
     # PEFT only warns, and goes on with random numbers.
     if absent := sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - found):
         raise ModelError(f"the adapter in {folder} lacks {len(absent)} of its weights, e.g. {absent[0]}")
-    return model
+    return put_below_head(model) if model.active_peft_config.is_prompt_learning else model
 
 
 def weights_hash(folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from luthier.core.errors import ModelError
 from luthier.core.files import read_json
 
-_LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
+_LAYER = re.compile(r"\.(?:layers?|h|blocks)\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class BaseFacts:
         vocab_size: Rows of the embedding.
         num_heads: Attention heads of a layer.
         shapes: Shape of every tensor in the weight files, by name; tied tensors appear once.
+        head: Those of them that belong to a task's head, which trains whatever the method; none for language models.
     """
 
     folder: Path
@@ -37,6 +38,12 @@ class BaseFacts:
     vocab_size: int
     num_heads: int
     shapes: Mapping[str, tuple[int, ...]]
+    head: frozenset[str] = frozenset()
+
+    @property
+    def num_head_parameters(self) -> int:
+        """Parameters of the task's head."""
+        return sum(self.num_parameters_of(name) for name in self.head)
 
     @property
     def num_parameters(self) -> int:
@@ -51,6 +58,12 @@ class BaseFacts:
     def num_layers(self) -> int:
         """Decoder layers."""
         return 1 + max((n for name in self.shapes if (n := layer_of(name)) is not None), default=-1)
+
+    @property
+    def hidden_size(self) -> int:
+        """Columns of the embedding; 0 where none has as many rows as the vocabulary."""
+        tables = (s for s in self.shapes.values() if len(s) == 2 and s[0] == self.vocab_size)
+        return next((columns for _, columns in tables), 0)
 
     @property
     def is_causal_lm(self) -> bool:

@@ -20,7 +20,7 @@ from luthier.core.errors import Interrupted, NonFiniteLossError, TrainingError
 from luthier.core.events import EventLog
 from luthier.data.example import Example
 from luthier.data.store import lengths_of
-from luthier.methods.contract import trained_parameters
+from luthier.methods.contract import Progress, StepHooks, trained_parameters
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
 from luthier.train.batches import StepPlan, split_by_rows
@@ -28,6 +28,9 @@ from luthier.train.checkpoint import CheckpointStore, TrainState
 from luthier.train.interrupt import StopSignal
 from luthier.train.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 from luthier.train.schedule import count_warmup_steps, rate_factor
+
+_METHOD = "method/"
+"""Marks what a method keeps in a checkpoint, among the optimizer's tensors."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Loop:
         seed: Seed of order and dropout.
         checkpoints: Where the state is kept.
         events: Told about every step.
+        hooks: What the method does around a step; nothing by default.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Loop:
         seed: int,
         checkpoints: CheckpointStore,
         events: EventLog,
+        hooks: StepHooks | None = None,
     ) -> None:
         self._accelerator = Accelerator()
         if self._accelerator.num_processes > 1:
@@ -98,6 +103,7 @@ class Loop:
         self._seed = seed
         self._checkpoints = checkpoints
         self._events = events
+        self._hooks = hooks or StepHooks()
         self._eval_lengths = lengths_of(eval_rows)
         self._steps = StepPlan(
             lengths_of(train_rows), settings, micro_batch_tokens=micro_batch_tokens, seed=seed
@@ -114,6 +120,7 @@ class Loop:
             NonFiniteLossError: The loss or the gradient is NaN or infinite; the rows are named.
             Interrupted: SIGINT or SIGTERM came; the state is saved.
         """
+        self._hooks.check_schedule(self._progress(state.step))
         if state.step:
             self._restore(state.step)
         logged: list[StepResult] = []
@@ -144,14 +151,19 @@ class Loop:
         return state
 
     def load_weights(self, step: int) -> None:
-        """Put the trained weights of a checkpoint into the model."""
-        _, weights, _ = self._checkpoints.load(step)
-        self._copy_weights(weights)
+        """Put the trained weights of a checkpoint into the model, and what the method keeps beside them."""
+        self._restore(step)
 
     def _restore(self, step: int) -> None:
         _, weights, tensors = self._checkpoints.load(step)
         self._copy_weights(weights)
-        restore_optimizer(self._optimizer.optimizer, self._parameters, tensors)
+        method = {key.removeprefix(_METHOD): t for key, t in tensors.items() if key.startswith(_METHOD)}
+        self._hooks.restore(self._model, method)
+        optimizer = {key: tensor for key, tensor in tensors.items() if not key.startswith(_METHOD)}
+        restore_optimizer(self._optimizer.optimizer, self._parameters, optimizer)
+
+    def _progress(self, step: int) -> Progress:
+        return Progress(step, self.num_steps, self._steps.steps_per_epoch)
 
     def _copy_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         with torch.no_grad():
@@ -160,6 +172,7 @@ class Loop:
 
     def _save(self, state: TrainState) -> None:
         optimizer = optimizer_tensors(self._optimizer.optimizer, self._parameters)
+        optimizer |= {f"{_METHOD}{key}": tensor for key, tensor in self._hooks.state(self._model).items()}
         self._checkpoints.save(state, {n: p.detach() for n, p in self._parameters.items()}, optimizer)
 
     def _is_due(self, kind: str, step: int) -> bool:
@@ -186,6 +199,7 @@ class Loop:
         # Seeded by the step, dropout needs no generator state in checkpoints and evaluation cannot disturb it.
         torch.manual_seed(self._seed * 1_000_003 + step)
         self._model.train()
+        self._hooks.before_step(self._model, self._progress(step))
         rows = self._steps.rows(step)
         batches = [
             self._objective.collate([self._train_rows[r] for r in batch])
@@ -198,11 +212,14 @@ class Loop:
             loss = self._loss(batch.to(self._accelerator.device))
             self._accelerator.backward(loss.total / weight)
             total += loss.total.item()
+        if (penalty := self._hooks.penalty(self._model)) is not None:
+            self._accelerator.backward(penalty)
         grad_norm = self._clip()
         if not (math.isfinite(total) and math.isfinite(grad_norm)):
             raise self._non_finite(step, rows, total / weight, grad_norm)
         self._set_rate(step)
         self._optimizer.step()
+        self._hooks.after_step(self._model, self._progress(step + 1))
         self._optimizer.zero_grad(set_to_none=True)
         seconds = time.perf_counter() - started
         num_tokens = self._steps.num_tokens(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from luthier.data.example import Example
 from luthier.kernels.accelerate import accelerate
 from luthier.kernels.patch import Part
 from luthier.methods.contract import Method, trained_parameters
+from luthier.models.heads import head_of, save_head_config
 from luthier.models.load import ResultRecord
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
@@ -105,7 +106,7 @@ def train(
     parts = prepare_model(model, settings, dtype)
     events.emit("fast_path", parts=[str(part) for part in parts])
     trained_before = {name: _digest(p) for name, p in trained.items()}
-    frozen_before = _frozen_digest(model)
+    frozen_before = _frozen_digest(model, trained)
 
     checkpoints = CheckpointStore(
         run_folder / "checkpoints",
@@ -125,6 +126,7 @@ def train(
         seed=seed,
         checkpoints=checkpoints,
         events=events,
+        hooks=method,
     )
     state = _starting_state(checkpoints, fingerprint, loop.num_steps, events)
     tracker = TensorBoardTracker(run_folder / "tensorboard") if "tensorboard" in settings.report_to else None
@@ -146,14 +148,17 @@ def train(
         raise TrainingError(
             "no trained weight changed", cure="look at train.learning_rate and the label budget"
         )
-    if _frozen_digest(model) != frozen_before:
+    if _frozen_digest(model, trained) != frozen_before:
         raise AssertionError("a frozen weight changed during training")
 
     folder = run_folder / "model"
     with atomic_folder(folder) as partial:
         method.save(model, partial, dtype)
         tokenizer.save_pretrained(partial)
-        _save_generation_config(model, stop_token_ids, tokenizer.pad_token_id, partial)
+        if head_of(model).modules:
+            save_head_config(model, partial)
+        else:
+            _save_generation_config(model, stop_token_ids, tokenizer.pad_token_id, partial)
         write_json(partial / HISTORY_FILE, _history(run_folder))
         record.save(partial)
     return TrainedModel(
@@ -215,11 +220,11 @@ def _digest(tensor: torch.Tensor) -> str:
     return hashlib.sha1(data.cpu().numpy().tobytes(), usedforsecurity=False).hexdigest()
 
 
-def _frozen_digest(model: torch.nn.Module) -> str:
-    """Return one hash over all frozen parameters."""
+def _frozen_digest(model: torch.nn.Module, trained: Collection[str]) -> str:
+    """Return one hash over all parameters but those that train, now or later in the run."""
     digest = hashlib.sha1(usedforsecurity=False)
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
+        if name not in trained:
             digest.update(name.encode())
             digest.update(_digest(parameter).encode())
     return digest.hexdigest()
