@@ -46,7 +46,7 @@ class TestRowLosses:
     ) -> None:
         model, rows = make_tiny_llama(), make_rows(15, seed=4)
         whole = row_losses(model, _objective(packing), rows, dtype=torch.float32)
-        monkeypatch.setattr("luthier.evaluate.loss._BATCH_TOKENS", batch_tokens)
+        monkeypatch.setattr("luthier.data.length_batches._BATCH_TOKENS", batch_tokens)
         order = np.random.default_rng(1).permutation(len(rows))
         mixed = row_losses(model, _objective(packing), [rows[n] for n in order], dtype=torch.float32)
         assert mixed.sums == pytest.approx(whole.sums[order], rel=1e-5)

@@ -163,7 +163,7 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "evaluate.metrics",
-        "raw text does not have",
+        "cannot be measured",
         {"evaluate": {"metrics": ["rouge"]}, "objective": PRETRAINING},
         {"evaluate": {"metrics": ["perplexity"]}, "objective": PRETRAINING},
     ),

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from luthier.data.example import IGNORED, Example
 
@@ -18,14 +20,17 @@ class Batch:
 
     Args:
         input_ids: int64, shape [B, T].
-        labels: Not shifted; `IGNORED` where no loss is, int64, shape [B, T].
+        labels: Not shifted; `IGNORED` where no loss is, int64, shape [B, T]. Where they belong to whole rows:
+            shape [B, K], as the rows have them.
         position_ids: Restart at 0 with every row, int64, shape [B, T].
         attention_mask: 1 on tokens, 0 on padding, shape [B, T]; None where rows are packed.
         cu_seqlens: Where each row starts in the flattened tokens, and the total, int32, shape [rows + 1].
         places: Where each row stands, for messages.
-        num_supervised: Labels that enter the loss.
-        weight: Sum of the weights of those labels: their number where every row weighs 1.
-        label_weights: Factor of the loss of each label, float32, shape [B, T]; None where every row weighs 1.
+        num_supervised: Items that enter the loss: labelled tokens, or rows.
+        weight: Sum of the weights of those items: their number where every row weighs 1.
+        label_weights: Factor of the loss of each label, float32, shape [B, T], or [B] where labels belong to whole
+            rows; None where every row weighs 1.
+        token_type_ids: Segment of each token, int64, shape [B, T]; None for models without segments.
     """
 
     input_ids: torch.Tensor
@@ -37,6 +42,7 @@ class Batch:
     num_supervised: int
     weight: float
     label_weights: torch.Tensor | None
+    token_type_ids: torch.Tensor | None = None
 
     def unweighted(self) -> Batch:
         """Return the batch with every row at weight 1, as it is measured."""
@@ -52,11 +58,12 @@ class Batch:
             attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
             cu_seqlens=self.cu_seqlens.to(device),
             label_weights=None if self.label_weights is None else self.label_weights.to(device),
+            token_type_ids=None if self.token_type_ids is None else self.token_type_ids.to(device),
         )
 
 
 def collate_packed(examples: Sequence[Example]) -> Batch:
-    """Concatenate rows; the first label of each is masked, so that no row predicts the next one's start."""
+    """Concatenate rows of next-token labels; the first label of each is masked, so that no row predicts the next."""
     lengths = [len(example.input_ids) for example in examples]
     labels = []
     for example in examples:
@@ -78,23 +85,36 @@ def collate_padded(examples: Sequence[Example], pad_token_id: int) -> Batch:
     """Fill rows up on the right to the longest one; what is padding follows from lengths, not from token ids."""
     lengths = [len(example.input_ids) for example in examples]
     shape = (len(examples), max(lengths))
-    input_ids = torch.full(shape, pad_token_id, dtype=torch.long)
-    labels = torch.full(shape, IGNORED, dtype=torch.long)
     attention_mask = torch.zeros(shape, dtype=torch.long)
-    for number, (example, length) in enumerate(zip(examples, lengths, strict=True)):
-        input_ids[number, :length] = torch.from_numpy(example.input_ids)
-        labels[number, :length] = torch.from_numpy(example.labels)
+    for number, length in enumerate(lengths):
         attention_mask[number, :length] = 1
-    labels[:, 0] = IGNORED
+    target = examples[0].target
+    labels = [example.labels for example in examples]
+    is_of_rows = target == "row"
+    labels_BK = torch.from_numpy(np.stack(labels)).long() if is_of_rows else _filled(labels, shape, IGNORED)
+    if target == "next_token":
+        labels_BK[:, 0] = IGNORED
+    segments = [example.token_type_ids for example in examples]
     return Batch(
-        input_ids=input_ids,
-        labels=labels,
+        input_ids=_filled([example.input_ids for example in examples], shape, pad_token_id),
+        labels=labels_BK,
+        token_type_ids=_filled([s for s in segments if s is not None], shape, 0)
+        if any(s is not None for s in segments)
+        else None,
         position_ids=torch.arange(shape[1]).expand(shape).contiguous(),
         attention_mask=attention_mask,
         cu_seqlens=_starts(lengths),
         places=tuple(example.place for example in examples),
         **_weighed(examples, lengths, is_packed=False),
     )
+
+
+def _filled(rows: Sequence[NDArray[np.int32]], shape: tuple[int, int], filler: int) -> torch.Tensor:
+    """Return rows of tokens as one tensor [B, T], filled up on the right."""
+    filled = torch.full(shape, filler, dtype=torch.long)
+    for number, row in enumerate(rows):
+        filled[number, : len(row)] = torch.from_numpy(row)
+    return filled
 
 
 def _weighed(examples: Sequence[Example], lengths: Sequence[int], *, is_packed: bool) -> dict[str, Any]:
@@ -104,7 +124,9 @@ def _weighed(examples: Sequence[Example], lengths: Sequence[int], *, is_packed: 
     label_weights = None
     if any(example.weight != 1.0 for example in examples):
         weights = torch.tensor([example.weight for example in examples], dtype=torch.float32)
-        if is_packed:
+        if examples[0].target == "row":
+            label_weights = weights
+        elif is_packed:
             label_weights = weights.repeat_interleave(torch.tensor(lengths)).unsqueeze(0)
         else:
             label_weights = weights.unsqueeze(1).expand(-1, max(lengths)).contiguous()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from luthier.data.template import ChatTemplate, EncodedChat, LossOn
 
 TooLong = Literal["truncate", "drop", "error"]
 
-_KINDS: dict[Kind, str] = {
+KINDS: dict[Kind, str] = {
     "conversation": "a conversation",
     "text": "raw text",
     "classification": "a text with its label",
@@ -32,7 +33,23 @@ class Encoder(Protocol):
         """Encode one sample."""
 
 
-def _reject(sample: Sample, reason: str, detail: str) -> Rejection:
+@runtime_checkable
+class LearningEncoder(Encoder, Protocol):
+    """An encoder that must see all training rows before it encodes any, e.g. to find the classes."""
+
+    def learn(self, samples: Iterable[Sample]) -> dict[str, Any]:
+        """Look at the training rows and return what was found, as JSON; it is frozen into the dataset artifact.
+
+        Raises:
+            DataError: Nothing can be trained on these rows.
+        """
+
+    def recall(self, facts: Mapping[str, Any]) -> None:
+        """Take up what `learn` returned before."""
+
+
+def reject(sample: Sample, reason: str, detail: str) -> Rejection:
+    """Return the rejection of a row."""
     return Rejection(sample.source, sample.row, reason, detail)
 
 
@@ -63,16 +80,16 @@ class ChatEncoder:
             DataError: The row is too long and the recipe says ``too_long: error``.
         """
         if not sample.messages:
-            detail = f"objective sft needs conversations, this row is {_KINDS[sample.kind]}"
-            return _reject(sample, "not_a_conversation", detail)
+            detail = f"objective sft needs conversations, this row is {KINDS[sample.kind]}"
+            return reject(sample, "not_a_conversation", detail)
         try:
             chat = self._template.encode(sample.messages, sample.tools, self._loss_on)
         except ConversationError as error:
-            return _reject(sample, error.reason, error.problem)
+            return reject(sample, error.reason, error.problem)
         labels = np.asarray(chat.labels, dtype=np.int32)
         supervised = np.flatnonzero(labels[1:] != IGNORED)
         if not len(supervised):
-            return _reject(sample, "no_labels", "no assistant turn carries loss")
+            return reject(sample, "no_labels", "no assistant turn carries loss")
         length = int(supervised[-1]) + 2
         if length <= self._max_length:
             return [self._example(sample, chat, labels, length, num_truncated=0, lost_end=False)]
@@ -89,12 +106,12 @@ class ChatEncoder:
                 cure="raise data.max_length, or set data.too_long: truncate or drop",
             )
         if self._too_long == "drop":
-            return _reject(sample, "too_long", f"{length} tokens, at most {self._max_length}")
+            return reject(sample, "too_long", f"{length} tokens, at most {self._max_length}")
         whole_turns = [end for end in chat.turn_ends if end <= self._max_length]
         cut = whole_turns[-1] if whole_turns else self._max_length
         if not (labels[1:cut] != IGNORED).any():
             detail = f"the prompt alone fills data.max_length, {self._max_length} tokens"
-            return _reject(sample, "no_labels", detail)
+            return reject(sample, "no_labels", detail)
         return [
             self._example(sample, chat, labels, cut, num_truncated=length - cut, lost_end=not whole_turns)
         ]
@@ -151,15 +168,15 @@ class TextEncoder:
     def __call__(self, sample: Sample) -> list[Example] | Rejection:
         """Encode one document."""
         if sample.kind != "text" or sample.text is None:
-            detail = f"objective pretraining needs raw text, this row is {_KINDS[sample.kind]}"
+            detail = f"objective pretraining needs raw text, this row is {KINDS[sample.kind]}"
             if sample.kind == "classification":
                 detail += "; to train on its text alone, name the source's `schema: text`"
-            return _reject(sample, "not_text", detail)
+            return reject(sample, "not_text", detail)
         ids = self._pieces.plain_ids(sample.text, add_special_tokens=True)
         if not ids or ids[-1] != self._end:
             ids.append(self._end)
         if len(ids) < 2:
-            return _reject(sample, "no_labels", "the document has no token")
+            return reject(sample, "no_labels", "the document has no token")
         blocks = [ids[i : i + self._max_length] for i in range(0, len(ids), self._max_length)]
         if len(blocks[-1]) == 1:
             # A block of one token has nothing to predict; it takes a neighbour from the block before.

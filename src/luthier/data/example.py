@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 IGNORED = -100
 """Label of a token that carries no loss (PyTorch's and Hugging Face's convention)."""
+
+Target = Literal["next_token", "token", "row"]
+"""What the labels of a row belong to: each token, predicted from those before it; each token, read where it stands;
+or the row as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +22,19 @@ class Example:
 
     Args:
         input_ids: Tokens, int32, shape [T].
-        labels: The same tokens where they carry loss, `IGNORED` elsewhere, int32, shape [T]. Not shifted:
-            the loss compares the logits at t-1 with the label at t.
+        labels: int32. For ``next_token`` the same tokens where they carry loss, `IGNORED` elsewhere, shape [T]; not
+            shifted: the loss compares the logits at t-1 with the label at t. For ``token`` a class per token,
+            `IGNORED` where none is asked for, shape [T]. For ``row`` what the objective says, all rows alike: a class
+            [1], a 0 or 1 for each class [C], start and end of a span [2].
         source: Path of the file, as the recipe names it.
         row: Row number in that file, from 1.
         num_truncated: Tokens cut off to fit ``max_length``.
         lost_end: Whether an answer was cut before its end token.
         num_escaped: Special tokens that stood in the content and were encoded as plain characters.
         weight: Factor of the row's losses; 2 trains as the row twice.
+        target: What the labels belong to.
+        token_type_ids: Segment of each token, int32, shape [T], for encoders that tell two texts apart; else None.
+        task: Which of several tasks the row belongs to; None where there is one.
     """
 
     input_ids: NDArray[np.int32]
@@ -36,11 +45,17 @@ class Example:
     lost_end: bool = False
     num_escaped: int = 0
     weight: float = 1.0
+    target: Target = "next_token"
+    token_type_ids: NDArray[np.int32] | None = None
+    task: str | None = None
 
     @property
     def num_supervised(self) -> int:
-        """Labels that enter the loss: the first token is predicted from nothing and never counts."""
-        return int((self.labels[1:] != IGNORED).sum())
+        """Items that enter the loss: labelled tokens (the first is predicted from nothing), or the row as one."""
+        if self.target == "row":
+            return 1
+        labels = self.labels[1:] if self.target == "next_token" else self.labels
+        return int((labels != IGNORED).sum())
 
     @property
     def place(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from luthier.core.artifact import Artifact
 from luthier.core.errors import DataError
@@ -15,7 +15,7 @@ from luthier.core.events import EventLog
 from luthier.core.files import atomic_folder, write_json
 from luthier.data.budget import SplitBudget, check_rows_left, label_budget, notices
 from luthier.data.curate.stage import REJECTED_FILE, CuratedRows, left_out_of, read_rows_of
-from luthier.data.encode import Encoder
+from luthier.data.encode import Encoder, LearningEncoder
 from luthier.data.example import Example, Rejection
 from luthier.data.row_json import dumps
 from luthier.data.sample import Sample
@@ -41,6 +41,7 @@ class DatasetVersion(Artifact):
         tokenizer_hash: Of vocabulary and special tokens.
         content_hash: Of the encoded rows.
         notices: What a user should read before training.
+        learned: What the objective found in the training rows, e.g. its classes; empty for language models.
     """
 
     stage: ClassVar[str] = "data"
@@ -55,6 +56,7 @@ class DatasetVersion(Artifact):
     tokenizer_hash: str
     content_hash: str
     notices: tuple[str, ...] = ()
+    learned: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notices", tuple(self.notices))  # a list, when read from JSON
@@ -85,6 +87,9 @@ def prepare(
     Raises:
         DataError: Too little of the rows can be used.
     """
+    learned: dict[str, Any] = {}
+    if isinstance(encoder, LearningEncoder):
+        learned = encoder.learn(row for row in read_rows_of(rows, "train") if isinstance(row, Sample))
     with atomic_folder(folder) as partial:
         shutil.copyfile(rows.folder / REJECTED_FILE, partial / REJECTED_FILE)
         encoding = _Encoding(encoder, events, rows, partial / REJECTED_FILE)
@@ -106,6 +111,7 @@ def prepare(
         tokenizer_hash=hashes["tokenizer_hash"],
         content_hash=encoding.digest.hexdigest(),
         notices=notices(budgets, encoding.rejections),
+        learned=learned,
     ).save()
 
 
@@ -145,6 +151,8 @@ class _Encoding:
         self.digest.update(f"{len(example.input_ids)}\n".encode())
         self.digest.update(example.input_ids.tobytes())
         self.digest.update(example.labels.tobytes())
+        if example.token_type_ids is not None:
+            self.digest.update(example.token_type_ids.tobytes())
         if example.weight != 1.0:
             self.digest.update(f"weight {example.weight!r}\n".encode())
 

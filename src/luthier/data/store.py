@@ -16,18 +16,21 @@ import pyarrow.parquet
 from luthier.data.example import Example
 from luthier.data.sample import Answer, Message, Sample
 
-_TOKENS = ("input_ids", "labels")
-_FACTS = ("source", "row", "num_truncated", "lost_end", "num_escaped", "weight")
+_TOKENS = ("input_ids", "labels", "token_type_ids")
+_FACTS = ("source", "row", "num_truncated", "lost_end", "num_escaped", "weight", "target", "task")
 _SCHEMA = pyarrow.schema(
     [
         ("input_ids", pyarrow.list_(pyarrow.int32())),
         ("labels", pyarrow.list_(pyarrow.int32())),
+        ("token_type_ids", pyarrow.list_(pyarrow.int32())),
         ("source", pyarrow.string()),
         ("row", pyarrow.int64()),
         ("num_truncated", pyarrow.int64()),
         ("lost_end", pyarrow.bool_()),
         ("num_escaped", pyarrow.int64()),
         ("weight", pyarrow.float64()),
+        ("target", pyarrow.string()),
+        ("task", pyarrow.string()),
         ("sample", pyarrow.string()),
     ]
 )
@@ -78,6 +81,8 @@ class StoredExamples(Sequence[Example]):
             name: values[starts[index] : starts[index + 1]].copy()
             for name, (values, starts) in self._tokens.items()
         }
+        if not len(tokens["token_type_ids"]):
+            del tokens["token_type_ids"]
         return Example(**tokens, **facts)
 
     @property

@@ -39,12 +39,12 @@ def _check(gate: Gate, found: Comparison | None) -> GateResult:
     tuned = found.tuned
     if gate.better_by is not None:
         if found.improvement is None:
-            text = f"{gate.metric}: the base scores 0, so no relative improvement exists; use min"
+            text = f"{gate.metric}: the {found.partner} scores 0, so no relative improvement exists; use min"
             demands.append(GateResult(text, passed=False))
         else:
             gain = found.improvement
             text = (
-                f"{gate.metric} better than the base by {gate.better_by:.1%}: is {gain.value:.1%} "
+                f"{gate.metric} better than the {found.partner} by {gate.better_by:.1%}: is {gain.value:.1%} "
                 f"(at least {gain.low:.1%})"
             )
             demands.append(GateResult(text, passed=gain.low >= gate.better_by))

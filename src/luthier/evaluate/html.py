@@ -20,19 +20,21 @@ _NAMES = {
 
 def render_report(content: Mapping[str, Any]) -> str:
     """Return the page for the content of ``report.json``."""
+    is_task = "task" in content
     return render_page(
         "luthier.evaluate",
         "report.html.jinja",
-        **content,
+        **{"tables": [], **content},
+        is_task=is_task,
         names=_NAMES,
-        loss_chart=Markup(_loss_chart(content.get("history", []))),
+        loss_chart=Markup(_loss_chart(content.get("history", []), "row" if is_task else "token")),
     )
 
 
-def _loss_chart(history: Sequence[Mapping[str, Any]]) -> str:
+def _loss_chart(history: Sequence[Mapping[str, Any]], item: str) -> str:
     train = [(event["step"], event["loss"]) for event in history if "loss" in event]
     held_out = [(event["step"], event["eval_loss"]) for event in history if "eval_loss" in event]
     series = [Series("each step", train, "faint"), Series("training, running mean", smoothed(train), "first")]
     if held_out:
         series.append(Series("held out", held_out, "second", has_marks=True))
-    return line_chart(series, x_label="optimizer step", y_label="loss in nats per token")
+    return line_chart(series, x_label="optimizer step", y_label=f"loss in nats per {item}")

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from luthier.data.example import Example
+from luthier.data.length_batches import batches_by_length
 from luthier.data.store import lengths_of
 from luthier.objectives.contract import Objective
-
-_BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def row_losses(
     sums = np.zeros(len(rows))
     counts = np.array([row.num_supervised for row in rows], dtype=np.int64)
     done = 0
-    for batch in _batches(lengths_of(rows)):
+    for batch in batches_by_length(lengths_of(rows)):
         with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             losses = objective.item_losses(model, objective.collate([rows[number] for number in batch]))
         per_row = losses.double().cpu().split([int(counts[number]) for number in batch])
@@ -65,13 +64,3 @@ def row_losses(
         done += len(batch)
         on_progress(done)
     return RowLosses(sums, counts)
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Fill batches by tokens, rows of similar length together, so that padding wastes little."""
-    batches: list[list[int]] = [[]]
-    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batches[-1] and (len(batches[-1]) + 1) * lengths[number] > _BATCH_TOKENS:
-            batches.append([])
-        batches[-1].append(number)
-    return batches

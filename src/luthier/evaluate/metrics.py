@@ -27,11 +27,13 @@ class Comparison:
         metric: ``eval_loss``, ``perplexity``, ``exact_match`` or ``rouge_l``.
         lower_is_better: Direction.
         num_rows: Rows it was measured on.
-        base: Of the base model.
+        base: Of the base model, or of what the result is compared with.
         tuned: Of the result.
         improvement: Relative, positive is better: 0.1 is 10 % less loss or 10 % more score. None where the base is 0;
             its upper end is infinite where many resamples of the base score 0.
         p_value: Two-sided, of a paired permutation test over the rows.
+        partner: What the result is compared with: ``base``, or ``baseline`` where the task has a head.
+        title: For people; empty for the metrics of language models, which the report knows.
     """
 
     metric: str
@@ -41,6 +43,8 @@ class Comparison:
     tuned: Interval
     improvement: Interval | None
     p_value: float
+    partner: str = "base"
+    title: str = ""
 
 
 def compare_losses(base: RowLosses, tuned: RowLosses, how: Resampling) -> list[Comparison]:

@@ -14,7 +14,9 @@ from luthier.data.sample import Sample
 from luthier.data.template import LossOn
 from luthier.methods.contract import Method
 from luthier.models.chat_model import load_text_side
-from luthier.models.load import load_trained
+from luthier.models.heads import head_of
+from luthier.models.load import ResultRecord, load_trained
+from luthier.plan.compatibility import merge_refusal
 
 RELOAD_TOLERANCE = 0.01
 """Relative difference of held-out loss between the loop's weights and the saved ones: whole models trained in
@@ -100,6 +102,13 @@ def prove_reload(trained_loss: float, reloaded_loss: float) -> dict[str, Any]:
     }
 
 
+def can_merge(folder: Path) -> bool:
+    """Whether a saved result is an adapter that can be worked into its base's weights."""
+    record = ResultRecord.load(folder)
+    is_adapter = (folder / "adapter_config.json").is_file()
+    return is_adapter and (record is None or merge_refusal(record.method) is None)
+
+
 def prove_merge(folder: Path, method: Method, rows: Sequence[Example]) -> dict[str, Any]:
     """Compare the logits of base and adapter with those of the merged weights, both in float32.
 
@@ -128,4 +137,7 @@ def prove_merge(folder: Path, method: Method, rows: Sequence[Example]) -> dict[s
 
 @torch.no_grad()
 def _logits(model: Any, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    return [model(input_ids=ids, use_cache=False).logits for ids in inputs]
+    # Models with a task's head cache nothing (load_model saw to it), and encoders know no such argument.
+    options = {} if head_of(model).modules else {"use_cache": False}
+    outputs = [model(input_ids=ids, **options) for ids in inputs]
+    return [o.logits if "logits" in o else torch.cat([o.start_logits, o.end_logits]) for o in outputs]

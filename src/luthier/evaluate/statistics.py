@@ -7,7 +7,8 @@ Evaluation, 2004 (paired resampling of rows).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,114 @@ def paired_interval(
     drawn = [statistic(b / c, t / c) for b, t, c in _resampled(np.stack([base, tuned, counts]), how)]
     both = np.array([base.sum()]) / counts.sum(), np.array([tuned.sum()]) / counts.sum()
     return _interval(float(statistic(*both)[0]), np.concatenate(drawn), how.confidence)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric of two models on the same rows.
+
+    Args:
+        base: Of the one that is compared with.
+        tuned: Of the other.
+        improvement: Relative, positive is better; None where the base's metric is 0.
+        p_value: Two-sided, of a paired permutation test.
+    """
+
+    base: Interval
+    tuned: Interval
+    improvement: Interval | None
+    p_value: float
+
+
+def compare_sums(
+    base_NK: Values,
+    tuned_NK: Values,
+    statistic: Callable[[Values], Values],
+    how: Resampling,
+    *,
+    lower_is_better: bool,
+) -> Compared:
+    """Compare a metric that is any function of sums over rows, such as macro F1, by resampling rows.
+
+    Args:
+        base_NK: Figures of each row, of one model, shape [rows, K].
+        tuned_NK: Likewise of the other.
+        statistic: From sums, shape [..., K], to the metric, shape [...].
+        how: Draws, coverage and seed.
+        lower_is_better: Direction of the metric.
+    """
+    sign = 1.0 if lower_is_better else -1.0
+    both_NK = np.concatenate([base_NK, tuned_NK], axis=1)
+    width = base_NK.shape[1]
+
+    def measured(sums: Values) -> tuple[Values, Values]:
+        return statistic(sums[..., :width]), statistic(sums[..., width:])
+
+    drawn = [measured(counts @ both_NK) for counts in _row_counts(len(base_NK), how)]
+    base_S, tuned_S = (np.concatenate(values) for values in zip(*drawn, strict=True))
+    base, tuned = (float(value) for value in measured(both_NK.sum(axis=0)))
+    improvement = None
+    if base:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gains = np.nan_to_num(
+                sign * (base_S - tuned_S) / np.abs(base_S), nan=0.0, posinf=np.inf, neginf=-np.inf
+            )
+        improvement = _interval(sign * (base - tuned) / abs(base), gains, how.confidence)
+    return Compared(
+        _interval(base, base_S, how.confidence),
+        _interval(tuned, tuned_S, how.confidence),
+        improvement,
+        _swap_p_value(base_NK, tuned_NK, statistic, abs(base - tuned), how),
+    )
+
+
+def sums_intervals(
+    figures_NK: Values, statistic: Callable[[Values], Values], how: Resampling
+) -> tuple[Values, Values, Values]:
+    """Return values, lower and upper ends [M] of figures that are functions of sums over rows.
+
+    A draw in which a figure does not exist (NaN), such as the recall of a class that was not drawn, is left out.
+
+    Args:
+        figures_NK: Figures of each row.
+        statistic: From sums [..., K] to [..., M].
+        how: Draws, coverage and seed.
+    """
+    drawn_SM = np.concatenate(
+        [statistic(counts @ figures_NK) for counts in _row_counts(len(figures_NK), how)]
+    )
+    tail = (1.0 - how.confidence) / 2.0
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all draws of a figure may be NaN
+        low, high = (np.nanquantile(drawn_SM, q, axis=0) for q in (tail, 1.0 - tail))
+    return statistic(figures_NK.sum(axis=0)), low, high
+
+
+def _row_counts(num_rows: int, how: Resampling) -> Iterator[Values]:
+    """Yield how often each row is drawn in a resample, in blocks [resamples, rows]."""
+    generator = np.random.default_rng(how.seed)
+    for start in range(0, how.samples, _BLOCK):
+        size = min(_BLOCK, how.samples - start)
+        yield generator.multinomial(num_rows, np.full(num_rows, 1.0 / num_rows), size=size).astype(np.float64)
+
+
+def _swap_p_value(
+    base_NK: Values,
+    tuned_NK: Values,
+    statistic: Callable[[Values], Values],
+    observed: float,
+    how: Resampling,
+) -> float:
+    """Return the p-value of the paired permutation test that swaps the two models' figures of each row by a coin."""
+    generator = np.random.default_rng(how.seed)
+    total_K, difference_NK = base_NK.sum(axis=0) + tuned_NK.sum(axis=0), base_NK - tuned_NK
+    at_least = 0
+    for start in range(0, how.samples, _BLOCK):
+        signs = generator.choice([-1.0, 1.0], size=(min(_BLOCK, how.samples - start), len(base_NK)))
+        swung = signs @ difference_NK
+        found = np.abs(statistic((total_K + swung) / 2) - statistic((total_K - swung) / 2))
+        at_least += int((found >= observed - 1e-12 * max(observed, 1.0)).sum())
+    return (at_least + 1) / (how.samples + 1)
 
 
 def paired_p_value(base: Values, tuned: Values, how: Resampling) -> float:

@@ -9,6 +9,7 @@ from torch import nn
 
 from luthier.kernels.allocator import keep_freed_memory
 from luthier.kernels.causal_loss import COMPARED_FAMILIES, CausalLM, split_obstacle
+from luthier.kernels.headed_decoder import HeadedDecoder
 from luthier.kernels.layers import patch_feed_forward, patch_linear_layers, patch_norms
 from luthier.kernels.loss_forward import patch_loss
 from luthier.kernels.packed_encoder import Encoder, EncoderPacking
@@ -27,7 +28,8 @@ def accelerate(
     the report says so.
 
     Args:
-        model: A transformers causal language model, or a BERT-like encoder with any head; alone or under PEFT.
+        model: A transformers causal language model, a decoder with a task's head, or a BERT-like encoder with any
+            head; alone or under PEFT.
         compute_dtype: Type of matrix products and activations; by default bfloat16 where any matrix is stored so,
             else float32. Trained float32 weights with bfloat16 here give mixed precision with float32 masters.
         fused_loss: In training mode, a call with ``labels`` returns the loss without forming logits
@@ -37,12 +39,12 @@ def accelerate(
         The report, and the way back.
     """
     allocator = keep_freed_memory()
-    encoder = Encoder.of(model)
-    if encoder is None and (obstacle := split_obstacle(model)):
+    headed = Encoder.of(model) or HeadedDecoder.of(model)
+    if headed is None and (obstacle := split_obstacle(model)):
         acceleration = Acceleration([], allocator, compute_dtype or _stored_dtype(model))
         Patch(acceleration).report("model", 0, [obstacle])
         return acceleration
-    parts: CausalLM | Encoder = encoder or CausalLM.of(model)
+    parts: CausalLM | HeadedDecoder | Encoder = headed or CausalLM.of(model)
     acceleration = Acceleration([], allocator, compute_dtype or _stored_dtype(parts.base))
     patch = Patch(acceleration)
     if getattr(parts.base, _MARK, False):
@@ -67,7 +69,7 @@ def _stored_dtype(base: nn.Module) -> torch.dtype:
     return torch.bfloat16 if torch.bfloat16 in stored else torch.float32
 
 
-def _patch_attention(parts: CausalLM | Encoder, patch: Patch) -> None:
+def _patch_attention(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> None:
     config = parts.base.config
     if obstacle := _attention_obstacle(config, parts):
         patch.report("attention", 0, [obstacle] * config.num_hidden_layers)
@@ -75,13 +77,13 @@ def _patch_attention(parts: CausalLM | Encoder, patch: Patch) -> None:
     original = config._attn_implementation
     parts.base.set_attn_implementation(register_attention(original))
     patch.on_undo(lambda: parts.base.set_attn_implementation(original))
-    packing = TrunkPacking(parts.trunk) if isinstance(parts, CausalLM) else EncoderPacking(parts.trunk)
+    packing = EncoderPacking(parts.trunk) if isinstance(parts, Encoder) else TrunkPacking(parts.trunk)
     patch.acceleration.packing = packing
     patch.on_undo(packing.remove)
     patch.report("attention", config.num_hidden_layers, [])
 
 
-def _attention_obstacle(config: Any, parts: CausalLM | Encoder) -> str | None:
+def _attention_obstacle(config: Any, parts: CausalLM | HeadedDecoder | Encoder) -> str | None:
     if config._attn_implementation not in ("sdpa", "eager"):
         chosen = config._attn_implementation.removeprefix(PREFIX)
         return f"attention {chosen!r} was chosen"

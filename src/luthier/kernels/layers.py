@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from luthier.kernels.autocast import wanted_dtype
 from luthier.kernels.causal_loss import CausalLM
 from luthier.kernels.gated_mlp import FusedGatedMLP, activation_of
+from luthier.kernels.headed_decoder import HeadedDecoder
 from luthier.kernels.linear import fused_linear
 from luthier.kernels.lora_linear import FusedLoraLinear, lora_obstacle
 from luthier.kernels.norm import FusedRMSNorm, rms_norm_form
@@ -48,7 +49,7 @@ class CastLayerNorm:
         return nn.functional.layer_norm(input, module.normalized_shape, weight, bias, module.eps)
 
 
-def patch_linear_layers(parts: CausalLM | Encoder, patch: Patch) -> None:
+def patch_linear_layers(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> None:
     """Fuse LoRA layers and trained linear layers; cast what is stored in another type than is computed in."""
     inside_lora = _patch_lora(parts, patch)
     num_fast = 0
@@ -69,7 +70,7 @@ def patch_linear_layers(parts: CausalLM | Encoder, patch: Patch) -> None:
     patch.report("trained or cast linear layers", num_fast, [])
 
 
-def _patch_lora(parts: CausalLM | Encoder, patch: Patch) -> set[int]:
+def _patch_lora(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> set[int]:
     """Fuse the LoRA layers and return the identities of all modules inside fused ones."""
     from peft.tuners.lora import Linear as LoraLinear
     from peft.tuners.lora import LoraLayer
@@ -89,7 +90,7 @@ def _patch_lora(parts: CausalLM | Encoder, patch: Patch) -> set[int]:
     return inside
 
 
-def patch_feed_forward(parts: CausalLM | Encoder, patch: Patch) -> None:
+def patch_feed_forward(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> None:
     """Fuse gated feed-forward blocks; after the linear layers, whose kind decides."""
     num_fast, obstacles = 0, []
     names = ("gate_proj", "up_proj", "down_proj")
@@ -132,7 +133,7 @@ def _not_gated(module: Any) -> str | None:
     return None if is_same else f"{type(module).__name__} computes something else than down(act(gate) * up)"
 
 
-def patch_norms(parts: CausalLM | Encoder, patch: Patch) -> None:
+def patch_norms(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> None:
     """Fuse RMS normalisations that compute the usual form."""
     num_fast, obstacles = 0, []
     for module in list(parts.trunk.modules()):

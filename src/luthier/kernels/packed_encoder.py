@@ -112,6 +112,8 @@ class EncoderPacking:
                 return None, f"{name} is asked for"
         if kwargs.get("encoder_hidden_states") is not None:
             return None, "another encoder's states are attended to"
+        if kwargs.get("past_key_values") is not None:
+            return None, "keys and values from outside are attended to"
         if mask is None:
             return SequenceLayout.from_rows(tokens.shape[0], tokens.shape[1]), ""
         if not isinstance(mask, Tensor) or mask.shape != tokens.shape[:2]:

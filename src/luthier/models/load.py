@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from luthier.core.errors import ModelError
 from luthier.core.files import read_json, write_json
@@ -14,10 +15,14 @@ from luthier.core.home import cache_folder
 from luthier.models.catalogue import CATALOGUE
 from luthier.models.gguf import converted
 from luthier.models.heads import TaskHead, head_of, no_such_head, saved_head
+from luthier.models.vocabulary import grow_for_adapter
+from luthier.plan.base_facts import read_base_facts
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+    from luthier.models.quantized import FourBit
 
 RESULT_FILE = "luthier.json"
 """Beside the weights of a model that Luthier made: its base, method and the hashes that it was trained with."""
@@ -113,6 +118,7 @@ def load_model(
     trust_remote_code: bool = False,
     head: TaskHead | None = None,
     new_head_seed: int | None = None,
+    four_bit: FourBit | None = None,
 ) -> PreTrainedModel:
     """Load a causal language model, or a model with a task's head, in evaluation mode.
 
@@ -123,6 +129,7 @@ def load_model(
         head: Of the task; None for a language model.
         new_head_seed: Seed of the head's weights where the folder has no such head: then they start at random.
             None where the head must be there.
+        four_bit: How the linear layers are stored in 4 bits; None for ``dtype``.
 
     Raises:
         ModelError: The folder is incomplete, or any other weight would be left at a random value.
@@ -131,6 +138,8 @@ def load_model(
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
+
+    from luthier.models.quantized import load_in_4bit
 
     check_folder(folder)
     transformers_logging.disable_progress_bar()
@@ -144,12 +153,14 @@ def load_model(
             config = AutoConfig.from_pretrained(folder, **options)
             is_new = new_head_seed is not None and not head.is_in(config)
             options |= {"config": head.configure(config), "ignore_mismatched_sizes": is_new}
+            if is_new:
+                options["key_mapping"] = _trunk_renamed(folder, config, head)
         with torch.random.fork_rng(enabled=is_new):
             if is_new:
                 torch.manual_seed(new_head_seed or 0)
-            loaded: Any = (head.model_class() if head else AutoModelForCausalLM).from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
-            )
+            kind = head.model_class() if head else AutoModelForCausalLM
+            load = partial(load_in_4bit, kind, settings=four_bit) if four_bit else kind.from_pretrained
+            loaded: Any = load(folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if head is not None and "Unrecognized configuration class" in str(error):
             raise no_such_head(folder, head) from error
@@ -167,6 +178,20 @@ def load_model(
     if head is not None:
         model.config.use_cache = False  # nothing is generated: kept keys and values would only cost memory
     return model.eval()
+
+
+def _trunk_renamed(folder: Path, config: Any, head: TaskHead) -> dict[str, str]:
+    """Return how the names of a decoder's layers change where the class with the head calls its trunk another name.
+
+    Llama for question answering calls ``transformer`` what Llama otherwise calls ``model``; transformers would find
+    none of the weights and start at random.
+    """
+    made = getattr(head.model_class(), "_model_mapping", {}).get(type(config), None)
+    prefix = getattr(made, "base_model_prefix", "model")
+    names = read_base_facts(folder).shapes
+    is_other = any(name.startswith("model.") for name in names) and prefix not in ("", "model")
+    has_own = any(name.startswith(f"{prefix}.") for name in names)
+    return {r"^model\.": f"{prefix}."} if is_other and not has_own else {}
 
 
 def _without_new_head(model: Any, absent: list[str]) -> list[str]:
@@ -195,6 +220,8 @@ class ResultRecord:
     dtype: str
     template_hash: str
     tokenizer_hash: str
+    four_bit: dict[str, Any] | None = None
+    """How the base was stored in 4 bits while the adapter was trained; None where it was not."""
 
     def save(self, folder: Path) -> None:
         """Write the record into the result's folder."""
@@ -207,8 +234,18 @@ class ResultRecord:
         return cls(**read_json(path)) if path.is_file() else None
 
 
-def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
+BaseForm = Literal["packed", "unpacked", "original"]
+"""A base that was in 4 bits when its adapter was trained: in 4 bits again; as those same values, dense; or as it was
+before it was stored in 4 bits, which is what adapters are merged into."""
+
+
+def load_trained(folder: Path, *, dtype: torch.dtype, base_form: BaseForm = "packed") -> tuple[Any, Path]:
     """Load a result: a whole model, or an adapter over its base.
+
+    Args:
+        folder: Of the result.
+        dtype: Type of all weights after loading.
+        base_form: What becomes of a base that was trained over in 4 bits; no other base is changed by it.
 
     Returns:
         The model in evaluation mode (a ``peft.PeftModel`` for adapters) and the folder of its tokenizer.
@@ -217,9 +254,28 @@ def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
         ModelError: The adapter's base cannot be found or is another one than it was trained on.
     """
     check_folder(folder)
-    head = saved_head(folder)
-    if not (folder / "adapter_config.json").is_file():
-        return load_model(folder, dtype=dtype, head=head), folder
+    if not is_adapter(folder):
+        return load_model(folder, dtype=dtype, head=saved_head(folder)), folder
+    base_folder = base_of_adapter(folder)
+    model = _with_adapter(_load_base_of(folder, base_folder, dtype, base_form), folder)
+    if saved_head(folder) is not None:
+        saved = read_json(folder / "config.json").get("pad_token_id")
+        model.config.get_text_config().pad_token_id = saved
+    has_tokenizer = (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file()
+    return model.eval(), folder if has_tokenizer else base_folder
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter in PEFT's layout."""
+    return (folder / "adapter_config.json").is_file()
+
+
+def base_of_adapter(folder: Path) -> Path:
+    """Return the folder of the base that an adapter was trained on.
+
+    Raises:
+        ModelError: It is not named, cannot be found, or is another one than it was trained on.
+    """
     record = ResultRecord.load(folder)
     name = record.base if record else read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not name:
@@ -231,13 +287,20 @@ def load_trained(folder: Path, *, dtype: torch.dtype) -> tuple[Any, Path]:
             f"{name} now has {short(got)}…",
             cure="use the base it was trained on",
         )
+    return base_folder
+
+
+def _load_base_of(folder: Path, base_folder: Path, dtype: torch.dtype, form: BaseForm) -> Any:
+    from luthier.models.quantized import FourBit, unpack
+
+    record = ResultRecord.load(folder)
+    packing = record.four_bit if record and form != "original" else None
+    four_bit = FourBit(**packing) if packing else None
     # The adapter brings its head: the one that the base gets here is overwritten, or missed by name.
-    model = _with_adapter(load_model(base_folder, dtype=dtype, head=head, new_head_seed=0), folder)
-    if head is not None:
-        saved = read_json(folder / "config.json").get("pad_token_id")
-        model.config.get_text_config().pad_token_id = saved
-    has_tokenizer = (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file()
-    return model.eval(), folder if has_tokenizer else base_folder
+    model = load_model(base_folder, dtype=dtype, head=saved_head(folder), new_head_seed=0, four_bit=four_bit)
+    if form == "unpacked":
+        unpack(model)
+    return model
 
 
 def _with_adapter(base: Any, folder: Path) -> Any:
@@ -248,6 +311,7 @@ def _with_adapter(base: Any, folder: Path) -> Any:
     from luthier.models.virtual_tokens import put_below_head
 
     register()
+    grow_for_adapter(base, folder)
     try:
         model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as weights:

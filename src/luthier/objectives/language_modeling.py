@@ -25,6 +25,8 @@ class LanguageModeling:
 
     def __init__(self, encoder: Encoder, *, packing: bool, pad_token_id: int) -> None:
         self.encoder = encoder
+        self.head = None
+        self.evaluator = None
         self._packing = packing
         self._pad_token_id = pad_token_id
 

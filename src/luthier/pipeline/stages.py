@@ -11,7 +11,9 @@ from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
 from luthier.data.curate.stage import CuratedRows, curate
 from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
+from luthier.data.vocabulary.stage import Vocabulary, listed_terms, make_vocabulary
 from luthier.evaluate.stage import HeldOut, Report, evaluate
+from luthier.evaluate.task import evaluate_task
 from luthier.models.chat_model import stop_token_ids
 from luthier.models.load import ResultRecord
 from luthier.pipeline.job import Job
@@ -74,6 +76,43 @@ def curate_rows(job: Job, digest: str, folder: Path, *, is_stored: bool = True) 
     )
 
 
+def _vocabulary_fingerprint(job: Job) -> str:
+    section = job.recipe.vocabulary
+    assert section
+    terms = [] if section.add_tokens == "auto" else listed_terms(section, job.plan.recipe_folder)
+    what = section.model_dump(exclude={"init", "add_tokens"})
+    return fingerprint(
+        job.rows.fingerprint,
+        what,
+        section.add_tokens == "auto",
+        terms,
+        job.base_text.hashes["tokenizer_hash"],
+    )
+
+
+def _make_vocabulary(job: Job, digest: str) -> Vocabulary:
+    return grow_vocabulary(job, digest, job.folder.path / "vocabulary")
+
+
+def grow_vocabulary(job: Job, digest: str, folder: Path) -> Vocabulary:
+    """Do the vocabulary stage into a folder, and tell its notices."""
+    section = job.recipe.vocabulary
+    assert section
+    vocabulary = make_vocabulary(
+        job.rows,
+        job.base_text.tokenizer,
+        section,
+        num_base_rows=job.plan.base.vocab_size,
+        recipe_folder=job.plan.recipe_folder,
+        folder=folder,
+        fingerprint=digest,
+        events=job.events,
+    )
+    for notice in vocabulary.notices:
+        job.events.emit("notice", message=notice)
+    return vocabulary
+
+
 def _data_fingerprint(job: Job) -> str:
     data = job.recipe.data.model_dump(include=ENCODING_KEYS)
     return fingerprint(job.rows.fingerprint, data, job.recipe.objective.model_dump(), job.text_hashes)
@@ -107,6 +146,7 @@ def _train_fingerprint(job: Job) -> str:
         job.dataset.fingerprint,
         recipe.model.model_dump(exclude={"base"}),
         recipe.method.model_dump(),
+        recipe.vocabulary.init if recipe.vocabulary else None,
         recipe.train.model_dump(exclude=silent),
         recipe.seed,
         job.input_hashes["base"],
@@ -123,17 +163,18 @@ def _make_model(job: Job, digest: str) -> TrainedModel:
         read_examples(job.dataset, "eval") if recipe.train.eval_strategy != "no" else (),
         recipe.train,
         tokenizer=job.tokenizer,
-        stop_token_ids=stop_token_ids(job.tokenizer, job.template),
+        stop_token_ids=() if job.objective.head else stop_token_ids(job.tokenizer, job.template),
         record=ResultRecord(
             base=_base_name(job),
             base_hash=job.input_hashes["base"],
             method=recipe.method.name,
             dtype=recipe.model.dtype,
+            four_bit=vars(job.four_bit) if job.four_bit else None,
             **job.text_hashes,
         ),
         dtype=job.dtype,
         micro_batch_tokens=job.plan.micro_batch_tokens,
-        num_trainable=job.plan.trainable.num_trainable,
+        num_trainable=job.trainable.num_trainable,
         seed=recipe.seed,
         fingerprint=digest,
         run_folder=job.folder.path,
@@ -156,6 +197,8 @@ def _evaluate_fingerprint(job: Job) -> str:
 
 def _make_report(job: Job, digest: str) -> Report:
     recipe = job.recipe
+    if job.objective.evaluator is not None:
+        return _make_task_report(job, digest)
     is_chat = job.template is not None
     return evaluate(
         job.load_base,
@@ -179,6 +222,26 @@ def _make_report(job: Job, digest: str) -> Report:
     )
 
 
+def _make_task_report(job: Job, digest: str) -> Report:
+    evaluator = job.objective.evaluator
+    assert evaluator is not None
+    return evaluate_task(
+        job.trained.folder,
+        HeldOut(read_examples(job.dataset, "eval"), read_samples(job.dataset, "eval")),
+        evaluator,
+        job.recipe.evaluate,
+        job.recipe.gates,
+        method=job.method,
+        dtype=job.dtype,
+        trained_loss=job.trained.eval_loss,
+        story=story_of(job),
+        seed=job.recipe.seed,
+        folder=job.folder.path / "report",
+        fingerprint=digest,
+        events=job.events,
+    )
+
+
 def _register_fingerprint(job: Job) -> str:
     judged = job.report.fingerprint if job.report else job.trained.fingerprint
     assert job.recipe.register_
@@ -191,7 +254,7 @@ def _make_version(job: Job, digest: str) -> ModelVersion:
     report = job.report
     metrics: dict[str, Any] = {}
     for metric in report.metrics if report else ():
-        metrics[f"base_{metric['metric']}"] = metric["base"]["value"]
+        metrics[f"{metric['partner']}_{metric['metric']}"] = metric["base"]["value"]
         metrics[metric["metric"]] = metric["tuned"]["value"]
     records = [job.folder.path / name for name in ("recipe.yaml", "plan.json", "lock.json", "receipt.json")]
     reports = [report.folder / name for name in ("report.json", "report.html")] if report else []
@@ -215,6 +278,14 @@ def _make_version(job: Job, digest: str) -> ModelVersion:
 
 STAGES: tuple[Stage, ...] = (
     Stage("rows", "rows", CuratedRows, lambda plan: True, _rows_fingerprint, _make_rows),
+    Stage(
+        "vocabulary",
+        "vocabulary",
+        Vocabulary,
+        lambda plan: plan.recipe.vocabulary is not None,
+        _vocabulary_fingerprint,
+        _make_vocabulary,
+    ),
     Stage("data", "data", DatasetVersion, lambda plan: True, _data_fingerprint, _make_data),
     Stage("train", "model", TrainedModel, lambda plan: True, _train_fingerprint, _make_model),
     Stage(

@@ -51,7 +51,7 @@ def story_of(job: Job) -> dict[str, Any]:
         "training": {
             "steps": trained.step,
             "parameters": trained.num_trainable,
-            "total_parameters": job.plan.trainable.num_total,
+            "total_parameters": job.trainable.num_total,
             "tokens": trained.num_tokens,
             "supervised_tokens": trained.num_items,
             "seconds": trained.seconds,
@@ -86,6 +86,14 @@ def proofs_of(job: Job) -> dict[str, Any]:
             "eval_examples": dataset.num_eval,
             "left_out": dataset.num_rejected,
             "supervised_tokens": dataset.num_supervised,
+        }
+    if vocabulary := job.vocabulary:
+        proofs["vocabulary"] = {
+            "tokens_added": vocabulary.num_added,
+            "embedding_rows": vocabulary.num_rows,
+            "left_out": vocabulary.skipped,
+            "fertility": vocabulary.fertility,
+            "tokenizer_hash": job.text_hashes["tokenizer_hash"],
         }
     if "train" in job.artifacts:
         trained = job.trained

@@ -105,7 +105,7 @@ def read_base_facts(folder: Path) -> BaseFacts:
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     shapes: dict[str, tuple[int, ...]] = {}
-    for weights in _weight_files(folder):
+    for weights in weight_files(folder):
         shapes.update(_header_shapes(weights))
     return BaseFacts(
         folder=folder,
@@ -124,7 +124,7 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """Return the files that transformers loads: other copies of the weights may lie beside them."""
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file():

@@ -10,10 +10,11 @@ from pathlib import Path
 from luthier.core.errors import Fault
 from luthier.core.version_address import is_address
 from luthier.plan.base_facts import BaseFacts
+from luthier.plan.compatibility import check_method, check_method_against_base
+from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
 from luthier.recipe.schema import DataSection, Gate, Recipe, Source
 
 SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
-_SCHEMAS_READ = {"pretraining": ("text",), "sft": ("alpaca", "sharegpt", "messages", "prompt_completion")}
 _GENERATED = {"exact_match": "exact_match", "rouge": "rouge_l"}
 
 
@@ -27,7 +28,9 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
     """
     yield from check_data(recipe.data, written, folder)
     yield from _check_reading(recipe, written)
+    yield from check_vocabulary(recipe, written, folder)
     yield from _check_train(recipe, written)
+    yield from check_method(recipe, written)
     yield from _check_evaluation(recipe, written)
     for index, gate in enumerate(recipe.gates):
         yield from _check_gate(recipe, gate, f"gates[{index}]")
@@ -63,17 +66,17 @@ def _sources(data: DataSection) -> list[tuple[str, Source]]:
 
 def _check_reading(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
     """Yield what does not fit between the rows and the objective."""
+    objective = recipe.objective
     for path, source in _sources(recipe.data):
-        if source.schema_ and source.schema_ not in _SCHEMAS_READ[recipe.objective.name]:
-            wanted = "raw text" if recipe.objective.name == "pretraining" else "conversations"
-            problem = f"{source.schema_} does not fit objective {recipe.objective.name}, which reads {wanted}"
+        if source.schema_ and source.schema_ not in objective.schemas:
+            problem = (
+                f"{source.schema_} does not fit objective {objective.name}, which reads {objective.reads}"
+            )
             yield Fault(f"{path}.schema", problem)
-    if recipe.objective.name == "pretraining":
-        for key in ("chat_template", "too_long"):
-            if f"data.{key}" in written:
-                yield Fault(
-                    f"data.{key}", "has no effect: pretraining reads raw text and cuts it into blocks"
-                )
+    if "data.chat_template" in written and not objective.is_chat:
+        yield Fault("data.chat_template", f"has no effect: {objective.name} reads {objective.reads}")
+    if "data.too_long" in written and objective.name == "pretraining":
+        yield Fault("data.too_long", "has no effect: pretraining cuts raw text into blocks")
 
 
 def _check_curation(data: DataSection) -> Iterator[Fault]:
@@ -155,14 +158,22 @@ def _check_evaluation(recipe: Recipe, written: Collection[str]) -> Iterator[Faul
         yield from (Fault(f"evaluate.{key}", "has no effect: there are no held-out rows", "data.eval.split: 0.1")
                     for key in asked)  # fmt: skip
         return
+    objective = recipe.objective
     generated = [m for m in evaluate.metrics if m in _GENERATED]
-    if recipe.objective.name == "pretraining":
-        if generated and "metrics" in asked:
-            problem = f"{', '.join(generated)} compare answers, which raw text does not have"
-            yield Fault("evaluate.metrics", problem, "metrics: [perplexity]")
+    unknown = [m for m in evaluate.metrics if m not in objective.metrics]
+    if unknown and "metrics" in asked:
+        problem = (
+            f"{', '.join(unknown)} cannot be measured: objective {objective.name} reads {objective.reads}"
+        )
+        yield Fault("evaluate.metrics", problem, f"metrics: [{', '.join(objective.metrics)}]")
+    elif not evaluate.metrics and objective.has_head:
+        yield Fault("evaluate.metrics", "is empty", f"metrics: [{', '.join(objective.metrics)}]")
+    if not objective.is_chat:
         for key in ("num_generations", "max_new_tokens"):
             if key in asked:
-                yield Fault(f"evaluate.{key}", "has no effect: pretraining has no prompts to answer")
+                yield Fault(
+                    f"evaluate.{key}", f"has no effect: {objective.name} has no prompts to answer in words"
+                )
     elif evaluate.num_generations == 0:
         if generated and "metrics" in asked:
             yield Fault(
@@ -176,8 +187,11 @@ def measured_metrics(recipe: Recipe) -> set[str]:
     """Return the gate metrics that the evaluate stage will measure."""
     if not has_eval_rows(recipe):
         return set()
+    if recipe.objective.has_head:
+        is_default = not set(recipe.evaluate.metrics) <= set(recipe.objective.metrics)
+        return {"eval_loss", *(recipe.objective.metrics if is_default else recipe.evaluate.metrics)}
     metrics = {"eval_loss", "perplexity"} if "perplexity" in recipe.evaluate.metrics else set()
-    if recipe.objective.name == "sft" and recipe.evaluate.num_generations:
+    if recipe.objective.is_chat and recipe.evaluate.num_generations:
         metrics |= {_GENERATED[m] for m in recipe.evaluate.metrics if m in _GENERATED}
     return metrics
 
@@ -188,6 +202,10 @@ def _check_gate(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
             ("better_by", "relative_to") if gate.relative_to is None else ("relative_to", "better_by")
         )
         yield Fault(f"{path}.{present}", f"has no effect without {absent}")
+    partner = "baseline" if recipe.objective.has_head else "base"
+    if gate.relative_to is not None and gate.relative_to != partner:
+        why = "the base's head is random" if recipe.objective.has_head else "there is no such baseline"
+        yield Fault(f"{path}.relative_to", f"{gate.relative_to}: {why}", f"relative_to: {partner}")
     if gate.better_by is None and gate.min is None and gate.max is None:
         yield Fault(path, "demands nothing", "add min, max, or relative_to with better_by")
     if gate.min is not None and gate.max is not None and gate.min > gate.max:
@@ -201,11 +219,15 @@ def _check_gate(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
         yield Fault(f"{path}.metric", f"{gate.metric} {why}")
 
 
-def check_against_base(recipe: Recipe, base: BaseFacts) -> Iterator[Fault]:
-    """Yield the faults that depend on the base."""
-    if not base.is_causal_lm:
+def check_against_base(
+    recipe: Recipe, base: BaseFacts, written: Collection[str] = ("data.max_length",)
+) -> Iterator[Fault]:
+    """Yield the faults that depend on the base; see `check_recipe`."""
+    if not recipe.objective.has_head and not base.is_causal_lm:
         problem = f"is a {base.architecture}, which does not predict the next token"
         yield Fault("model.base", problem, f"objective {recipe.objective.name} needs a causal language model")
-    if recipe.data.max_length > base.max_positions:
+    yield from check_vocabulary_against_base(recipe, base)
+    yield from check_method_against_base(recipe, base)
+    if recipe.data.max_length > base.max_positions and "data.max_length" in written:
         problem = f"{recipe.data.max_length} exceeds the {base.max_positions} positions of the base"
         yield Fault("data.max_length", problem)

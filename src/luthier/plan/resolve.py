@@ -11,10 +11,14 @@ from typing import Any
 from luthier.core.errors import Fault, LuthierError, RecipeError
 from luthier.plan.base_facts import BaseFacts, read_base_facts
 from luthier.plan.checks import check_against_base, check_recipe, has_eval_rows
+from luthier.plan.compatibility import TRAITS, unpacked
+from luthier.plan.freezing import schedule_faults
 from luthier.plan.hardware import Hardware, detect_hardware
 from luthier.plan.memory import MOST_TOKENS, MemoryNeed, memory_need
 from luthier.plan.trainable import Trainable, count_trainable
+from luthier.plan.vocabulary import most_trainable
 from luthier.recipe.load import LoadedRecipe
+from luthier.recipe.method_sections import FreezeMethod
 from luthier.recipe.schema import Recipe
 
 _SHARE_OF_MEMORY = 0.8
@@ -97,13 +101,16 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
     except LuthierError as error:
         faults.append(Fault("model.base", error.problem, error.cure))
     if base:
-        faults.extend(check_against_base(recipe, base))
+        faults.extend(check_against_base(recipe, base, origins.keys()))
         trainable, method_faults = count_trainable(recipe.method, base)
         faults.extend(method_faults)
+        if isinstance(recipe.method, FreezeMethod) and not method_faults:
+            faults.extend(schedule_faults(recipe.method, base, recipe.train))
+        trainable = most_trainable(trainable, recipe, base)
     if faults or base is None:
         raise RecipeError(faults, source=f"recipe {recipe.name}")
     hardware = detect_hardware()
-    recipe, derived = _derive(recipe, hardware)
+    recipe, derived = _derive(recipe, base, hardware)
     origins.update(derived)
     plan = Plan(
         recipe=recipe,
@@ -125,7 +132,7 @@ def _base_folder(name: str, recipe_folder: Path, locate_base: Callable[[str], Pa
     return locate_base(str(beside) if beside.exists() else name)
 
 
-def _derive(recipe: Recipe, hardware: Hardware) -> tuple[Recipe, dict[str, str]]:
+def _derive(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> tuple[Recipe, dict[str, str]]:
     """Put values in place of ``auto`` and of defaults that the recipe's other keys rule out."""
     changes: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}
@@ -142,13 +149,19 @@ def _derive(recipe: Recipe, hardware: Hardware) -> tuple[Recipe, dict[str, str]]
         budget = round(_SHARE_OF_MEMORY * hardware.memory_bytes / 1e9, 1)
         whole = f"{hardware.memory_bytes / 1e9:.0f} GB of this machine"
         derive("train", "memory_budget_gb", budget, f"{_SHARE_OF_MEMORY:.0%} of the {whole}")
+    if (refused := TRAITS[recipe.method.name].packing) and recipe.train.packing and not unpacked(recipe):
+        derive("train", "packing", False, refused.reason)
     if not has_eval_rows(recipe):
         derive("train", "eval_strategy", "no", "no held-out rows")
     if not has_eval_rows(recipe) or recipe.train.eval_strategy == "no":
         derive("train", "load_best_model_at_end", False, "no evaluation during training")
-    if recipe.objective.name == "pretraining":
-        derive("evaluate", "metrics", ["perplexity"], "raw text has no answers to compare")
-        derive("evaluate", "num_generations", 0, "raw text has no prompts")
+    if recipe.data.max_length > base.max_positions:
+        derive("data", "max_length", base.max_positions, "positions of the base")
+    objective = recipe.objective
+    if not objective.is_chat:
+        if not set(recipe.evaluate.metrics) <= set(objective.metrics):
+            derive("evaluate", "metrics", list(objective.metrics), f"metrics of objective {objective.name}")
+        derive("evaluate", "num_generations", 0, f"objective {objective.name} has no prompts to answer")
     elif not recipe.evaluate.num_generations and "perplexity" in recipe.evaluate.metrics:
         derive("evaluate", "metrics", ["perplexity"], "num_generations is 0")
     updates = {name: getattr(recipe, name).model_copy(update=values) for name, values in changes.items()}
@@ -161,6 +174,8 @@ def _notices(recipe: Recipe, hardware: Hardware) -> list[str]:
         notices.append(f"model.dtype: {hardware.device_name} emulates bfloat16; float32 is faster here")
     if not has_eval_rows(recipe):
         notices.append("data.eval: no rows are held out, so nothing can show whether the model got better")
+    if refused := TRAITS[recipe.method.name].merging:
+        notices.append(f"method.name: {recipe.method.name} cannot be merged: {refused.reason}")
     if recipe.model.trust_remote_code:
         notices.append("model.trust_remote_code: code from the model's repository will run on this machine")
     return notices

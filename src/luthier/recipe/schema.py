@@ -26,6 +26,7 @@ from luthier.recipe.data_sections.versions import SnapshotSection
 from luthier.recipe.method_sections import LoraMethod, Method
 from luthier.recipe.objective_sections import Objective, SftObjective
 from luthier.recipe.section import Fraction, PositiveInt, Section
+from luthier.recipe.vocabulary_section import VocabularySection
 
 
 def sections_in(annotation: Any) -> list[type[BaseModel]]:
@@ -56,6 +57,18 @@ class ModelSection(Section):
     )
     trust_remote_code: bool = Field(
         False, description="Run Python code that a hub repository ships. Read that code first."
+    )
+    load_in_4bit: bool = Field(
+        False,
+        description="Store the base's linear layers in 4 bits (QLoRA): less memory, some more time. For methods that "
+        "train beside frozen weights.",
+    )
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = Field(
+        "nf4",
+        description="With load_in_4bit: the 16 values a weight can take, in parts of its block's largest.",
+    )
+    bnb_4bit_use_double_quant: bool = Field(
+        True, description="With load_in_4bit: store the scales of the blocks in 8 bits too."
     )
 
 
@@ -240,12 +253,19 @@ class TrainSection(Section):
     )
 
 
+TaskMetric = Literal[
+    "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "recall", "exact_match"
+]
+EvaluateMetric = Literal["perplexity", "rouge"] | TaskMetric
+
+
 class EvaluateSection(Section):
     """How base and tuned model are compared on the held-out rows."""
 
-    metrics: list[Literal["perplexity", "exact_match", "rouge"]] = Field(
+    metrics: list[EvaluateMetric] = Field(
         ["perplexity", "rouge", "exact_match"],
-        description="perplexity (loss per token), exact_match and rouge (ROUGE-L) of generated answers.",
+        description="Of language models: perplexity (loss per token), exact_match and rouge (ROUGE-L) of generated "
+        "answers. Of tasks with a head, which are compared with a baseline: what the task is measured by; default all.",
     )
     num_generations: Annotated[int, Field(ge=0)] = Field(
         16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
@@ -255,7 +275,7 @@ class EvaluateSection(Section):
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
 
 
-GateMetric = Literal["eval_loss", "perplexity", "exact_match", "rouge_l"]
+GateMetric = Literal["eval_loss", "perplexity", "rouge_l"] | TaskMetric
 
 
 class Gate(Section):
@@ -265,7 +285,11 @@ class Gate(Section):
     """
 
     metric: GateMetric = Field(description="The metric that decides.")
-    relative_to: Literal["base"] | None = Field(None, description="Compare with the base model.")
+    relative_to: Literal["base", "baseline"] | None = Field(
+        None,
+        description="Compare with the base model; or, where the task has a head, with the baseline that always says "
+        "the same.",
+    )
     better_by: float | None = Field(
         None,
         description="With relative_to: least relative improvement; 0.05 means 5 % lower loss or higher score.",
@@ -298,6 +322,9 @@ class Recipe(DataRecipe):
     """One fine-tuning job, from raw rows to a registered model."""
 
     model: ModelSection
+    vocabulary: VocabularySection | None = Field(
+        None, description="Tokens that the base does not have; default: its vocabulary stays as it is."
+    )
     objective: Objective = Field(default_factory=SftObjective, description="What is minimised.")
     method: Method = Field(default_factory=LoraMethod, description="Which weights train.")
     train: TrainSection = Field(default_factory=TrainSection)

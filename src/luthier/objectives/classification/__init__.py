@@ -1,0 +1,1 @@
+"""Sequence classification: the loss, what is measured, and the baseline."""

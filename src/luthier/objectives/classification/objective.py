@@ -1,0 +1,117 @@
+"""Sequence classification with a head over the last token (decoders) or the first one (encoders)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from luthier.data.classification.classes import Problem
+from luthier.data.classification.encode import ClassificationEncoder
+from luthier.data.collate import Batch, collate_padded
+from luthier.data.example import Example
+from luthier.models.heads import TaskHead
+from luthier.objectives.classification.evaluator import ClassificationEvaluator
+from luthier.objectives.contract import Loss
+from luthier.objectives.headed import head_outputs
+
+# Shapes: B rows, C classes.
+
+
+class Classification:
+    """Predict the class, or the classes, of each row.
+
+    Args:
+        encoder: Finds the classes and encodes rows.
+        problem: Whether a row has exactly one class.
+        focal_gamma: Exponent of the focal loss; 0 for the plain one.
+        label_smoothing: Share of each label that is spread over all classes.
+        pad_token_id: Filler of batches.
+    """
+
+    def __init__(
+        self,
+        encoder: ClassificationEncoder,
+        problem: Problem,
+        *,
+        focal_gamma: float,
+        label_smoothing: float,
+        pad_token_id: int,
+    ) -> None:
+        self.encoder = encoder
+        self._problem: Problem = problem
+        self._gamma = focal_gamma
+        self._smoothing = label_smoothing
+        self._pad_token_id = pad_token_id
+
+    @property
+    def head(self) -> TaskHead | None:
+        """A class per output; None until the classes are known."""
+        if self.encoder.classes is None:
+            return None
+        return TaskHead("SEQ_CLS", self.encoder.classes.labels, f"{self._problem}_classification")
+
+    @property
+    def evaluator(self) -> ClassificationEvaluator | None:
+        """Measures accuracy, F1 and the like; None until the classes are known."""
+        classes = self.encoder.classes
+        return None if classes is None else ClassificationEvaluator(self, classes, self._problem)
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Return one micro-batch; its filler is no work for the layers of an accelerated model."""
+        return collate_padded(examples, self._pad_token_id)
+
+    def loss(self, model: Any, batch: Batch) -> Loss:
+        """Return the summed loss of the rows, each times its weight and, in training, that of its class."""
+        logits_BC = head_outputs(model, batch).logits
+        loss_B = (
+            self._training_losses(logits_BC, batch.labels)
+            if model.training
+            else self.plain_losses(logits_BC, batch.labels)
+        )
+        if batch.label_weights is not None:
+            loss_B = loss_B * batch.label_weights
+        return Loss(loss_B.sum(), batch.num_supervised, {})
+
+    def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
+        """Return the plain loss of each row."""
+        return self.plain_losses(head_outputs(model, batch).logits, batch.labels)
+
+    def plain_losses(self, logits_BC: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return cross-entropy, or the mean over classes of the binary one, in nats, float32, shape [B]."""
+        if self._problem == "single_label":
+            return functional.cross_entropy(logits_BC.float(), labels[:, 0], reduction="none")
+        losses_BC = functional.binary_cross_entropy_with_logits(
+            logits_BC.float(), labels.float(), reduction="none"
+        )
+        return losses_BC.mean(dim=1)
+
+    def _training_losses(self, logits_BC: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss with smoothing, focus and, for several labels, class weights, shape [B].
+
+        Reference:
+            T.-Y. Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002, equation 4.
+        """
+        logits_BC = logits_BC.float()
+        if self._problem == "single_label":
+            loss_B = functional.cross_entropy(
+                logits_BC, labels[:, 0], reduction="none", label_smoothing=self._smoothing
+            )
+            if not self._gamma:
+                return loss_B
+            p_B = logits_BC.softmax(dim=1).gather(1, labels[:, :1]).squeeze(1)
+            return (1.0 - p_B) ** self._gamma * loss_B
+        assert self.encoder.classes is not None
+        hot_BC = labels.float()
+        losses_BC = functional.binary_cross_entropy_with_logits(
+            logits_BC,
+            hot_BC * (1.0 - self._smoothing) + 0.5 * self._smoothing,
+            reduction="none",
+            pos_weight=torch.tensor(self.encoder.classes.weights, device=logits_BC.device),
+        )
+        if self._gamma:
+            p_BC = logits_BC.sigmoid()
+            losses_BC = losses_BC * (1.0 - torch.where(hot_BC > 0, p_BC, 1.0 - p_BC)) ** self._gamma
+        return losses_BC.mean(dim=1)

@@ -1,0 +1,54 @@
+"""A task's head at work: a batch of rows through a model, on the fast path without padding in the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from luthier.data.collate import Batch
+from luthier.data.example import Example
+from luthier.data.length_batches import batches_by_length
+from luthier.data.store import lengths_of
+from luthier.objectives.contract import Objective
+
+
+def head_outputs(model: Any, batch: Batch) -> Any:
+    """Return the model's own outputs for padded rows: ``logits``, or ``start_logits`` and ``end_logits``.
+
+    The model's forward runs, so that every head of transformers and every method of PEFT works; where the model is
+    accelerated, its layers see the tokens only.
+    """
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    if batch.token_type_ids is not None and (getattr(model.config, "type_vocab_size", 0) or 0) > 1:
+        inputs["token_type_ids"] = batch.token_type_ids
+    return model(**inputs)
+
+
+def run_rows(
+    model: Any,
+    objective: Objective,
+    rows: Sequence[Example],
+    *,
+    dtype: torch.dtype,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[tuple[list[int], Batch, Any]]:
+    """Yield row numbers, batch and outputs over all rows, similar lengths together, without dropout and gradient.
+
+    Args:
+        model: With the task's head.
+        objective: Collates.
+        rows: Encoded.
+        dtype: Type of the computation.
+        on_progress: Told how many rows are done.
+    """
+    model.eval()
+    done = 0
+    for numbers in batches_by_length(lengths_of(rows)):
+        batch = objective.collate([rows[number] for number in numbers]).unweighted()
+        with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            outputs = head_outputs(model, batch)
+        yield numbers, batch, outputs
+        done += len(numbers)
+        on_progress(done)
