@@ -91,6 +91,11 @@ class StoredExamples(Sequence[Example]):
         starts = self._tokens["input_ids"][1]
         return [int(length) for length in np.diff(starts)]
 
+    @property
+    def tasks(self) -> list[str | None]:
+        """Task of each row, read from the table alone."""
+        return [None if task is None else str(task) for task in self._table["task"].to_pylist()]
+
     def samples(self) -> Iterator[Sample]:
         """Yield the sample of each row, once."""
         file = pyarrow.parquet.ParquetFile(self._path)
@@ -103,6 +108,11 @@ class StoredExamples(Sequence[Example]):
 def lengths_of(rows: Sequence[Example]) -> list[int]:
     """Return the tokens of each row, without making the rows where they are stored."""
     return rows.lengths if isinstance(rows, StoredExamples) else [len(row.input_ids) for row in rows]
+
+
+def tasks_of(rows: Sequence[Example]) -> list[str | None]:
+    """Return the task of each row, without making the rows where they are stored."""
+    return rows.tasks if isinstance(rows, StoredExamples) else [row.task for row in rows]
 
 
 def _flat(column: Any) -> tuple[Any, Any]:

@@ -10,12 +10,13 @@ from typing import Any
 from luthier.core.events import Listener
 from luthier.core.files import read_json
 from luthier.data.prepare import DatasetVersion, read_examples
-from luthier.data.store import lengths_of
 from luthier.kernels.patch import Part
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import cached_stages
-from luthier.pipeline.stages import curate_rows, prepare_data
+from luthier.pipeline.stages import curate_rows, grow_vocabulary, prepare_data
+from luthier.plan.four_bit import bytes_saved
 from luthier.plan.resolve import Plan
+from luthier.plan.trainable import Trainable
 from luthier.train.batches import StepPlan
 from luthier.train.forecast import (
     Forecast,
@@ -37,6 +38,7 @@ class Explanation:
         stages: ``cached`` or ``to do``, by stage.
         budget: The label budget.
         forecast: Of training; None where its result exists.
+        trainable: What trains, with the task's head; None where training is done.
         fast_path: Parts of the model that have a fast path; empty without a forecast.
         plain_path: Parts that have none, each with the reason.
     """
@@ -45,6 +47,7 @@ class Explanation:
     stages: dict[str, str]
     budget: dict[str, Any]
     forecast: Forecast | None
+    trainable: Trainable | None
     fast_path: list[str]
     plain_path: list[str]
 
@@ -66,6 +69,8 @@ def explain(plan: Plan, listeners: tuple[Listener, ...] = ()) -> Explanation:
     with tempfile.TemporaryDirectory(prefix="luthier-plan-") as scratch:
         if stages["rows"] != "cached":
             job.artifacts["rows"] = curate_rows(job, "plan", Path(scratch) / "rows", is_stored=False)
+        if stages.get("vocabulary") == "to do":
+            job.artifacts["vocabulary"] = grow_vocabulary(job, "plan", Path(scratch) / "vocabulary")
         return _explain(job, stages, prepare_data(job, "plan", Path(scratch) / "data"))
 
 
@@ -80,6 +85,7 @@ def _explain(job: Job, stages: dict[str, str], dataset: DatasetVersion) -> Expla
         stages,
         budget,
         forecast,
+        job.trainable if forecast else None,
         [part.name for part in parts if not part.num_plain],
         [f"{part.name}: {part.reason}" for part in parts if part.num_plain],
     )
@@ -89,7 +95,7 @@ def _forecast(job: Job, dataset: DatasetVersion, *, eval_tokens: int) -> tuple[F
     plan, settings = job.plan, job.recipe.train
     rows = read_examples(dataset, "train")
     steps = StepPlan(
-        lengths_of(rows), settings, micro_batch_tokens=plan.micro_batch_tokens, seed=job.recipe.seed
+        rows, job.objective, settings, micro_batch_tokens=plan.micro_batch_tokens, seed=job.recipe.seed
     )
     parts: list[Part] = []
 
@@ -105,7 +111,13 @@ def _forecast(job: Job, dataset: DatasetVersion, *, eval_tokens: int) -> tuple[F
         prepare=prepare,
         dtype=job.dtype,
         num_layers=plan.base.num_layers,
+        four_bit=job.four_bit,
     )
-    size = ModelSize(plan.trainable.num_total, plan.trainable.num_trainable, job.dtype.itemsize)
+    size = ModelSize(
+        job.trainable.num_total,
+        job.trainable.num_trainable,
+        job.dtype.itemsize,
+        bytes_saved(plan.recipe.model, plan.base),
+    )
     evaluations = count_evaluations(steps, settings.eval_strategy, settings.eval_steps)
     return forecast_training(cost, steps, eval_tokens, evaluations, size), parts

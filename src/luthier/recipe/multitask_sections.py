@@ -66,6 +66,9 @@ class UncertaintyLossWeights(Section):
     """One over the variance of each task, which is trained (arXiv:1705.07115)."""
 
     name: Literal["uncertainty"]
+    learning_rate: Positive = Field(
+        0.01, description="Of the logarithms of the variances; that of the model would hardly move them."
+    )
 
 
 class DynamicAverageLossWeights(Section):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
+from luthier.data.example import Example
+from luthier.data.store import lengths_of
+from luthier.objectives.balance import MixedObjective, RowOrder
+from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
 
 
@@ -66,36 +71,68 @@ def split_by_tokens(rows: Sequence[int], lengths: Sequence[int], max_tokens: int
     return batches
 
 
+def split_by_group(rows: Sequence[int], groups: Sequence[int] | None) -> list[list[int]]:
+    """Divide rows by group, groups ascending and rows in their order; all are one group where None is given."""
+    if groups is None:
+        return [list(rows)]
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(groups[row], []).append(row)
+    return [found[group] for group in sorted(found)]
+
+
 class StepPlan:
     """All steps of a run: how many, which rows each takes, and how those are cut into micro-batches.
 
     Args:
-        lengths: Tokens of each training row.
+        rows: Training rows.
+        objective: Says which rows make which step where it has several tasks.
         settings: The recipe's train section.
         micro_batch_tokens: Longest packed micro-batch in tokens.
         seed: Seed of the order.
     """
 
     def __init__(
-        self, lengths: Sequence[int], settings: TrainSection, *, micro_batch_tokens: int, seed: int
+        self,
+        rows: Sequence[Example],
+        objective: Objective,
+        settings: TrainSection,
+        *,
+        micro_batch_tokens: int,
+        seed: int,
     ) -> None:
-        self.lengths = lengths
+        self.lengths = lengths_of(rows)
         self._settings = settings
         self._micro_batch_tokens = micro_batch_tokens
         rows_per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-        self._order = StepOrder(len(lengths), rows_per_step, seed)
+        self._groups: Sequence[int] | None = None
+        self._order: RowOrder
+        if isinstance(objective, MixedObjective):
+            self._groups = objective.groups(rows)
+            self._order = objective.order(
+                self._groups, rows_per_step, seed=seed, count_steps=self._count_steps
+            )
+        else:
+            self._order = StepOrder(len(rows), rows_per_step, seed)
         self.steps_per_epoch = self._order.steps_per_epoch
-        self.num_steps = settings.max_steps or math.ceil(settings.num_train_epochs * self.steps_per_epoch)
+        self.num_steps = self._count_steps(self.steps_per_epoch)
+
+    def _count_steps(self, steps_per_epoch: int) -> int:
+        settings = self._settings
+        return settings.max_steps or math.ceil(settings.num_train_epochs * steps_per_epoch)
 
     def rows(self, step: int) -> list[int]:
         """Return the row numbers of step ``step``, from 0."""
         return self._order.rows(step)
 
     def micro_batches(self, rows: Sequence[int]) -> list[list[int]]:
-        """Cut the rows of a step."""
+        """Cut the rows of a step; those of a micro-batch belong to one task."""
+        parts = split_by_group(rows, self._groups)
         if self._settings.packing:
-            return split_by_tokens(rows, self.lengths, self._micro_batch_tokens)
-        return split_by_rows(rows, self._settings.per_device_train_batch_size)
+            cut = [split_by_tokens(part, self.lengths, self._micro_batch_tokens) for part in parts]
+        else:
+            cut = [split_by_rows(part, self._settings.per_device_train_batch_size) for part in parts]
+        return list(chain.from_iterable(cut))
 
     def num_tokens(self, rows: Sequence[int]) -> int:
         """Return the tokens of rows, padding not counted."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -46,6 +47,7 @@ class TrainState:
         best_eval_loss: That loss in nats per token.
         num_evaluations_without_improvement: For early stopping.
         eval_losses: Held-out loss by step.
+        balance: What weighing several tasks has learnt; empty where there is one.
     """
 
     fingerprint: str
@@ -57,6 +59,7 @@ class TrainState:
     best_eval_loss: float | None = None
     num_evaluations_without_improvement: int = 0
     eval_losses: dict[str, float] = field(default_factory=dict)
+    balance: dict[str, Any] = field(default_factory=dict)
 
 
 class CheckpointStore:

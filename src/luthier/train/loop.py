@@ -21,9 +21,10 @@ from luthier.core.events import EventLog
 from luthier.data.example import Example
 from luthier.data.store import lengths_of
 from luthier.methods.contract import Progress, StepHooks, trained_parameters
+from luthier.objectives.balance import Balance, HeldOutLoss, ItemMean, MixedObjective
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
-from luthier.train.batches import StepPlan, split_by_rows
+from luthier.train.batches import StepPlan, split_by_group, split_by_rows
 from luthier.train.checkpoint import CheckpointStore, TrainState
 from luthier.train.interrupt import StopSignal
 from luthier.train.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
@@ -106,9 +107,16 @@ class Loop:
         self._hooks = hooks or StepHooks()
         self._eval_lengths = lengths_of(eval_rows)
         self._steps = StepPlan(
-            lengths_of(train_rows), settings, micro_batch_tokens=micro_batch_tokens, seed=seed
+            train_rows, objective, settings, micro_batch_tokens=micro_batch_tokens, seed=seed
         )
         self.num_steps = self._steps.num_steps
+        self._eval_groups: Sequence[int] | None = None
+        self._balance: Balance = ItemMean()
+        if isinstance(objective, MixedObjective):
+            self._eval_groups = objective.groups(eval_rows)
+            self._balance = objective.balance(
+                self._parameters, steps_per_epoch=self._steps.steps_per_epoch, seed=seed
+            )
         self._num_warmup_steps = count_warmup_steps(
             self.num_steps, ratio=settings.warmup_ratio, steps=settings.warmup_steps
         )
@@ -123,6 +131,7 @@ class Loop:
         self._hooks.check_schedule(self._progress(state.step))
         if state.step:
             self._restore(state.step)
+            self._balance.restore(state.balance)
         logged: list[StepResult] = []
         self._events.emit("train_begin", step=state.step, num_steps=self.num_steps)
         with StopSignal() as stop:
@@ -173,6 +182,7 @@ class Loop:
     def _save(self, state: TrainState) -> None:
         optimizer = optimizer_tensors(self._optimizer.optimizer, self._parameters)
         optimizer |= {f"{_METHOD}{key}": tensor for key, tensor in self._hooks.state(self._model).items()}
+        state.balance = self._balance.state()
         self._checkpoints.save(state, {n: p.detach() for n, p in self._parameters.items()}, optimizer)
 
     def _is_due(self, kind: str, step: int) -> bool:
@@ -207,23 +217,23 @@ class Loop:
         ]
         num_items = sum(batch.num_supervised for batch in batches)
         weight = sum(batch.weight for batch in batches)
-        total = 0.0
+        self._balance.begin(step, batches)
         for batch in batches:
             loss = self._loss(batch.to(self._accelerator.device))
-            self._accelerator.backward(loss.total / weight)
-            total += loss.total.item()
+            self._accelerator.backward(self._balance.scaled(batch, loss))
+        mean = self._balance.end()
         if (penalty := self._hooks.penalty(self._model)) is not None:
             self._accelerator.backward(penalty)
         grad_norm = self._clip()
-        if not (math.isfinite(total) and math.isfinite(grad_norm)):
-            raise self._non_finite(step, rows, total / weight, grad_norm)
+        if not (math.isfinite(mean) and math.isfinite(grad_norm)):
+            raise self._non_finite(step, rows, mean, grad_norm)
         self._set_rate(step)
         self._optimizer.step()
         self._hooks.after_step(self._model, self._progress(step + 1))
         self._optimizer.zero_grad(set_to_none=True)
         seconds = time.perf_counter() - started
         num_tokens = self._steps.num_tokens(rows)
-        return StepResult(total / weight, grad_norm, num_items, weight, num_tokens, seconds)
+        return StepResult(mean, grad_norm, num_items, weight, num_tokens, seconds)
 
     def _loss(self, batch: Any) -> Any:
         with torch.autocast(self._accelerator.device.type, self._dtype, enabled=self._dtype != torch.float32):
@@ -282,11 +292,13 @@ class Loop:
             tokens_per_second=sum(r.num_tokens for r in results) / seconds,
             seconds_per_step=seconds / len(results),
             memory_bytes=psutil.Process().memory_info().rss,
+            **self._balance.report(),
         )
 
     def _evaluate(self, state: TrainState) -> None:
         """Measure the held-out loss and note whether it is the best."""
-        loss = self.eval_loss()
+        held_out = self._held_out()
+        loss = held_out.mean
         if not math.isfinite(loss):
             raise NonFiniteLossError(f"the held-out loss is {loss} after step {state.step}")
         state.eval_losses[str(state.step)] = loss
@@ -298,20 +310,23 @@ class Loop:
             state.num_evaluations_without_improvement = 0
         else:
             state.num_evaluations_without_improvement += 1
+        told = {"tasks": held_out.parts} if held_out.parts else {}
         self._events.emit(
-            "evaluation", step=state.step, eval_loss=loss, is_best=state.best_step == state.step
+            "evaluation", step=state.step, eval_loss=loss, is_best=state.best_step == state.step, **told
         )
 
     def eval_loss(self) -> float:
         """Return the held-out loss in nats per supervised token; weights are for training, not for measuring."""
+        return self._held_out().mean
+
+    def _held_out(self) -> HeldOutLoss:
         self._model.eval()
-        total, num_items = 0.0, 0
+        held_out = self._balance.held_out()
         # By length, so that padded batches waste little; the sum does not depend on the order.
         by_length = sorted(range(len(self._eval_rows)), key=self._eval_lengths.__getitem__)
         with torch.no_grad():
-            for rows in split_by_rows(by_length, self._settings.per_device_eval_batch_size):
-                batch = self._objective.collate([self._eval_rows[row] for row in rows])
-                loss = self._loss(batch.unweighted().to(self._accelerator.device))
-                total += loss.total.item()
-                num_items += loss.num_items
-        return total / num_items
+            for part in split_by_group(by_length, self._eval_groups):
+                for rows in split_by_rows(part, self._settings.per_device_eval_batch_size):
+                    batch = self._objective.collate([self._eval_rows[row] for row in rows]).unweighted()
+                    held_out.add(batch, self._loss(batch.to(self._accelerator.device)))
+        return held_out

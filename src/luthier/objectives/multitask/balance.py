@@ -70,10 +70,6 @@ class TaskBalance:
         self._seed = seed
         self._told = _Told(names)
 
-    def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """Return what the optimizer trains beside the model."""
-        return {f"balance.{name}": value for name, value in self._weighting.parameters().items()}
-
     def begin(self, step: int, batches: Sequence[TaskBatch]) -> None:
         """Count the items of a step; its batches must come task after task."""
         self._step = step
@@ -92,8 +88,9 @@ class TaskBalance:
             is_looked_at or self._rules.projects or self._weighting.measures_gradients
         )
         self._is_looked_at = is_looked_at and self._is_split
+        self._factors = self._weighting.factors()
 
-    def term(self, batch: TaskBatch, loss: Loss) -> torch.Tensor:
+    def scaled(self, batch: TaskBatch, loss: Loss) -> torch.Tensor:
         """Return what the backward pass of a micro-batch begins with."""
         task = batch.task
         if self._is_split and self._running not in (None, task):
@@ -101,16 +98,15 @@ class TaskBalance:
         self._running = task
         mean = loss.total / self._weights[task]
         self._means[task] += mean.item()
-        return self._shares[task] * self._weighting.term(task, mean, batch.weight / self._weights[task])
+        return mean * (self._shares[task] * self._factors[task])
 
     def end(self) -> float:
         """Make the gradient of the step whole, and return its loss: the tasks' means by their shares."""
         norms: dict[int, float] = {}
-        factors = self._weighting.factors()
         if self._is_split:
             self._set_apart()
-            norms = self._bring_together(factors)
-        self._told.step(self._means, self._weights, factors)
+            norms = self._bring_together()
+        self._told.step(self._means, self._weights, self._factors)
         if all(map(math.isfinite, (*self._means.values(), *norms.values()))):
             self._weighting.update(self._means, norms)  # what is not finite stops the run, with its rows
         return math.fsum(self._shares[task] * mean for task, mean in self._means.items())
@@ -136,7 +132,7 @@ class TaskBalance:
                 own[name] = parameter.grad
                 parameter.grad = None
 
-    def _bring_together(self, factors: Sequence[float]) -> dict[int, float]:
+    def _bring_together(self) -> dict[int, float]:
         """Put the sum of the tasks' gradients into the model, and return their norms where they are asked for."""
         tasks = sorted(self._apart)
         seen: dict[str, int] = defaultdict(int)
@@ -144,7 +140,7 @@ class TaskBalance:
             for name in own:
                 seen[name] += 1
         shared = [name for name, count in seen.items() if count > 1]
-        norms = self._norms(_last_layer(shared), factors) if self._weighting.measures_gradients else {}
+        norms = self._norms(_last_layer(shared)) if self._weighting.measures_gradients else {}
         gradients = [[self._of(task, name) for name in shared] for task in tasks]
         if self._is_looked_at:
             self._told.cosines({(tasks[a], tasks[b]): value for (a, b), value in cosines(gradients).items()})
@@ -164,12 +160,12 @@ class TaskBalance:
         found = self._apart[task].get(name)
         return torch.zeros_like(self._parameters[name]) if found is None else found
 
-    def _norms(self, names: Sequence[str], factors: Sequence[float]) -> dict[int, float]:
+    def _norms(self, names: Sequence[str]) -> dict[int, float]:
         """Return the norm of the gradient of each task's unweighted mean loss with respect to some weights."""
         norms = {}
         for task in self._apart:
             square = sum(float(torch.sum(self._of(task, name) ** 2, dtype=torch.float64)) for name in names)
-            norms[task] = math.sqrt(square) / (self._shares[task] * factors[task])
+            norms[task] = math.sqrt(square) / (self._shares[task] * self._factors[task])
         return norms
 
 

@@ -55,11 +55,11 @@ class DynamicAverage(StaticWeights):
     def state(self) -> dict[str, Any]:
         """Return factors, sums and averages."""
         return {
-            "factors": self._factors,
+            "factors": list(self._factors),
             "num_steps": self._num_steps,
-            "sums": self._sums,
-            "counts": self._counts,
-            "averages": self._averages,
+            "sums": list(self._sums),
+            "counts": list(self._counts),
+            "averages": [list(averages) for averages in self._averages],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:

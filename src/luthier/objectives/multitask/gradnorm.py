@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from luthier.objectives.multitask.adam import ScalarAdam
 from luthier.objectives.multitask.weighting import StaticWeights
-
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
-"""Adam's usual constants."""
 
 LEAST_FACTOR = 1e-3
 """No factor falls below it: at 0 the loss of a task would be gone, below 0 it would be maximised."""
@@ -37,11 +35,8 @@ class GradNorm(StaticWeights):
     def __init__(self, num_tasks: int, *, alpha: float, learning_rate: float) -> None:
         super().__init__([1.0] * num_tasks)
         self._alpha = alpha
-        self._learning_rate = learning_rate
+        self._adam = ScalarAdam(num_tasks, learning_rate)
         self._first_losses: list[float | None] = [None] * num_tasks
-        self._means = [0.0] * num_tasks
-        self._squares = [0.0] * num_tasks
-        self._num_updates = [0] * num_tasks
 
     def update(self, losses: Mapping[int, float], norms: Mapping[int, float]) -> None:
         """Do one step of Adam on the factors of the tasks that took part."""
@@ -52,7 +47,7 @@ class GradNorm(StaticWeights):
             return  # one norm has nothing to be compared with
         before = math.fsum(self._factors[task] for task in losses)
         for task, slope in self._slopes(losses, norms).items():
-            self._factors[task] = max(self._factors[task] - self._adam(task, slope), LEAST_FACTOR)
+            self._factors[task] = max(self._factors[task] - self._adam.step(task, slope), LEAST_FACTOR)
         scale = before / math.fsum(self._factors[task] for task in losses)
         for task in losses:
             self._factors[task] *= scale
@@ -69,32 +64,19 @@ class GradNorm(StaticWeights):
             for task in losses
         }
 
-    def _adam(self, task: int, slope: float) -> float:
-        """Return the step of a factor (arXiv:1412.6980, algorithm 1)."""
-        self._num_updates[task] += 1
-        number = self._num_updates[task]
-        self._means[task] += (1 - _BETA1) * (slope - self._means[task])
-        self._squares[task] += (1 - _BETA2) * (slope * slope - self._squares[task])
-        mean = self._means[task] / (1 - _BETA1**number)
-        square = self._squares[task] / (1 - _BETA2**number)
-        return self._learning_rate * mean / (math.sqrt(square) + _EPSILON)
-
     def state(self) -> dict[str, Any]:
         """Return factors, first losses and Adam's moments."""
         return {
-            "factors": self._factors,
-            "first_losses": self._first_losses,
-            "means": self._means,
-            "squares": self._squares,
-            "num_updates": self._num_updates,
+            "factors": list(self._factors),
+            "first_losses": list(self._first_losses),
+            "adam": self._adam.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put them back."""
         self._factors = list(state["factors"])
         self._first_losses = list(state["first_losses"])
-        self._means, self._squares = list(state["means"]), list(state["squares"])
-        self._num_updates = list(state["num_updates"])
+        self._adam.restore(state["adam"])
 
 
 def _sign(value: float) -> float:

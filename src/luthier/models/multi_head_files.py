@@ -1,0 +1,126 @@
+"""Files of a model with several heads: the trunk once, each head, and a folder for each task that others load."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from luthier.core.files import read_json, write_json
+from luthier.models.multi_head import TASKS_FOLDER, MultiHeadModel
+
+_TRUNK, _HEAD = "trunk.safetensors", "head.safetensors"
+_METADATA = {"format": "pt"}
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+)
+
+
+def save_whole(model: MultiHeadModel, folder: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Write a whole model.
+
+    ``model.safetensors`` holds the trunk, as ``AutoModel`` loads it; ``tasks/NAME`` has the same file under another
+    name (a hard link: it takes no room) and its head, so that transformers loads it as the model of that task.
+
+    Args:
+        model: The model.
+        folder: An existing folder.
+        state: Its weights by name, in the type to write.
+    """
+    prefix = model.base_model_prefix
+    trunk = {
+        f"{prefix}.{name.removeprefix('trunk.')}": tensor.contiguous()
+        for name, tensor in state.items()
+        if name.startswith("trunk.")
+    }
+    save_file(trunk, folder / "model.safetensors", metadata=_METADATA)
+    for task in model.task_names:
+        own = folder / TASKS_FOLDER / task
+        own.mkdir(parents=True)
+        start = f"tasks.{task}."
+        head = {n.removeprefix(start): t.contiguous() for n, t in state.items() if n.startswith(start)}
+        save_file(head, own / _HEAD, metadata=_METADATA)
+        _link(folder / "model.safetensors", own / _TRUNK)
+        files = {**dict.fromkeys(trunk, _TRUNK), **dict.fromkeys(head, _HEAD)}
+        size = sum(t.numel() * t.element_size() for t in (*trunk.values(), *head.values()))
+        write_json(
+            own / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": files}
+        )
+        _save_config(model, task, own, dtype=next(iter(trunk.values())).dtype)
+
+
+def _save_config(model: MultiHeadModel, task: str, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+    config = copy.deepcopy(model.task(task).config)
+    config.architectures = [_class_name(model.tasks[task])]
+    if dtype is not None:
+        config.dtype = dtype
+    config.save_pretrained(folder)
+
+
+def finish_folder(model: Any, folder: Path) -> None:
+    """Complete a saved result with several heads; that of any other model stays as it is.
+
+    The tasks are written beside it, and each gets the tokenizer and, under PEFT, an adapter of its own.
+
+    Args:
+        model: What was saved.
+        folder: With the weights and the tokenizer.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not isinstance(base, MultiHeadModel):
+        return
+    base.heads.save(folder)
+    for task in base.task_names:
+        own = folder / TASKS_FOLDER / task
+        own.mkdir(parents=True, exist_ok=True)
+        if (folder / "adapter_config.json").is_file():
+            _save_adapter(base, folder, own, task)
+        for name in _TOKENIZER_FILES:
+            if (folder / name).is_file():
+                _link(folder / name, own / name)
+
+
+def _save_adapter(base: MultiHeadModel, folder: Path, own: Path, task: str) -> None:
+    """Write the adapter of one task: that of the trunk, and the task's head."""
+    settings = read_json(folder / "adapter_config.json")
+    prefix = base.base_model_prefix
+    start = f"base_model.model.tasks.{task}."
+    weights = {}
+    for name, tensor in load_file(folder / "adapter_model.safetensors").items():
+        if name.startswith("base_model.model.trunk."):
+            weights[name.replace("model.trunk.", f"model.{prefix}.", 1)] = tensor
+        elif name.startswith(start):
+            weights[f"base_model.model.{name.removeprefix(start)}"] = tensor
+    save_file(weights, own / "adapter_model.safetensors", metadata=_METADATA)
+    names = [str(name) for name in settings.get("modules_to_save") or ()]
+    kept = [n.removeprefix(f"tasks.{task}.") for n in names if n.startswith(f"tasks.{task}.")]
+    settings["modules_to_save"] = [*(f"{prefix}.pooler" for name in names if name == "trunk.pooler"), *kept]
+    settings |= {"task_type": base.heads.heads[task].task, "exclude_modules": None}
+    write_json(own / "adapter_config.json", settings)
+    _save_config(base, task, own)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name; where the file system knows none, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _class_name(model: Any) -> str:
+    """Return the class of transformers that a model is, also where kernels have been mixed in."""
+    return next(kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith("transformers."))
