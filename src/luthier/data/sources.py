@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import dropwhile
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from luthier.core.errors import DataError
 from luthier.core.version_address import SCHEME, is_address
 from luthier.data.conll import sentences_of
-from luthier.data.row_json import loads, loads_texts
+from luthier.data.jsonl import blocks_of, entries_of, json_limit
+from luthier.data.row_json import loads
 from luthier.data.squad import is_squad, questions_of
+from luthier.data.text_lines import lines_of
 
 Row = tuple[int, Any]
 """Row number from 1 (in JSONL the line number), and the row: a dict, or whatever else stood there."""
@@ -52,8 +51,16 @@ def read_entries(path: Path) -> Iterator[Entry]:
     """
     kind = _kind_of(path)
     if kind == ".jsonl":
-        return _not_empty(path, _jsonl_entries(path))
+        return _not_empty(path, entries_of(path))
     return _not_empty(path, ((number, row, None) for number, row in _READERS[kind](path)))
+
+
+def read_blocks(path: Path) -> Iterator[tuple[int, bytes]] | None:
+    """Return blocks of whole lines of a JSONL file, each with the number of its first; None for other kinds.
+
+    Nothing is looked into. What `read_entries` refuses is found by `row_of_line`, which must follow.
+    """
+    return _not_empty(path, blocks_of(path)) if _kind_of(path) == ".jsonl" else None
 
 
 def _kind_of(path: Path) -> str:
@@ -90,47 +97,8 @@ def num_surplus(row: Mapping[str, Any]) -> int:
     return len(surplus) if isinstance(surplus, list) else 0
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Yield lines decoded as UTF-8; the first byte that is not is named."""
-    for number, line in enumerate(_byte_lines(path), start=1):
-        yield _decoded(path, number, line)
-
-
-def _byte_lines(path: Path) -> Iterator[bytes]:
-    """Yield lines; a byte-order mark is dropped."""
-    try:
-        with _open_binary(path) as file:
-            for number, line in enumerate(file, start=1):
-                yield line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"the compressed file is damaged: {error}", where=str(path)) from error
-
-
-def _decoded(path: Path, number: int, line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path, number, line, error) from error
-
-
-def _not_utf8(path: Path, number: int, line: bytes, error: UnicodeDecodeError) -> DataError:
-    cure = "convert the file: iconv -f GB18030 -t UTF-8 (Chinese) or -f WINDOWS-1252 (Western)"
-    if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        cure = "the file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
-    problem = (
-        f"byte {error.object[error.start]:#04x} at position {error.start + 1} of line {number} is not UTF-8"
-    )
-    return DataError(problem, where=str(path), cure=cure)
-
-
-def _open_binary(path: Path) -> IO[bytes]:
-    if path.suffix.lower() == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return path.open("rb")
-
-
 def _read_json(path: Path) -> Iterator[Row]:
-    text = "".join(_lines(path))
+    text = "".join(lines_of(path))
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -138,7 +106,7 @@ def _read_json(path: Path) -> Iterator[Row]:
         problem = f"line {error.lineno} is not valid JSON: {error.msg} at character {error.colno}"
         raise DataError(problem, where=str(path), cure=cure) from error
     except (RecursionError, ValueError) as error:
-        raise DataError(f"its JSON cannot be read: {_limit(error)}", where=str(path)) from error
+        raise DataError(f"its JSON cannot be read: {json_limit(error)}", where=str(path)) from error
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         value = value["data"]
     if not isinstance(value, list):
@@ -150,66 +118,13 @@ def _read_json(path: Path) -> Iterator[Row]:
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    for number, _, raw in _jsonl_entries(path):
-        yield number, loads(raw)  # type: ignore[arg-type]  # the JSON of JSONL is there
-
-
-def _jsonl_entries(path: Path) -> Iterator[Entry]:
-    for number, raw in _jsonl_lines(path):
-        row = row_of_line(path, number, raw)
-        if row is not BLANK:
-            yield number, row, raw
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]] | None:
-    """Return line number and bytes of each line of a JSONL file, not looked into; None for other kinds.
-
-    Empty lines are passed over. What `read_entries` refuses is found by `row_of_line`, which must follow.
-    """
-    return _not_empty(path, _jsonl_lines(path)) if _kind_of(path) == ".jsonl" else None
-
-
-def _jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(_byte_lines(path), start=1):
-        if raw := line.strip():
-            yield number, raw
-
-
-BLANK = object()
-"""In place of the row of a line that holds nothing but white space."""
-
-
-def row_of_line(path: Path, number: int, raw: bytes) -> Any:
-    """Return the row of a line of JSONL, or `BLANK`; integers beyond 64 bits may lose digits.
-
-    Raises:
-        DataError: The line is not UTF-8, or not JSON.
-    """
-    try:
-        return loads_texts(raw)
-    except (RecursionError, ValueError) as error:
-        if not _decoded(path, number, raw).strip():  # white space that is none in JSON
-            return BLANK
-        what = (
-            f"{error.msg} at character {error.pos + 1}"
-            if isinstance(error, json.JSONDecodeError)
-            else _limit(error)
-        )
-        raise DataError(
-            f"line {number} is not valid JSON: {what}",
-            where=str(path),
-            cure="one JSON object per line; mend or delete the line",
-        ) from error
-
-
-def _limit(error: RecursionError | ValueError) -> str:
-    """Return which limit of Python's JSON reader a text exceeds."""
-    return "nested too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
+    for number, _, raw in entries_of(path):
+        yield number, loads(raw)
 
 
 def _read_table(delimiter: str) -> Callable[[Path], Iterator[Row]]:
     def read(path: Path) -> Iterator[Row]:
-        lines = dropwhile(lambda line: not line.strip("\r\n"), _lines(path))
+        lines = dropwhile(lambda line: not line.strip("\r\n"), lines_of(path))
         reader = csv.DictReader(lines, delimiter=delimiter, restkey=SURPLUS, strict=True)
         number = 0
         try:
@@ -247,7 +162,7 @@ def _read_text(path: Path) -> Iterator[Row]:
     """Yield documents: blocks of lines, divided by blank lines."""
     lines: list[str] = []
     number = 0
-    for line in _lines(path):
+    for line in lines_of(path):
         if line.strip():
             lines.append(line.rstrip("\r\n"))
         elif lines:
@@ -265,7 +180,7 @@ def _read_version(path: Path) -> Iterator[Row]:
 
 
 def _read_conll(path: Path) -> Iterator[Row]:
-    yield from enumerate(sentences_of(_lines(path)), start=1)
+    yield from enumerate(sentences_of(lines_of(path)), start=1)
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {

@@ -52,6 +52,29 @@ def test_the_files_are_the_same(tmp_path, kind, num_processes):
     assert len(one) == len(two) == 3
 
 
+@pytest.mark.parametrize("block_bytes", [1, 60, 1 << 20])
+def test_rows_that_a_hint_passes_over_are_written_as_they_are(tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr("luthier.data.jsonl._BLOCK_BYTES", block_bytes)
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(b"\xef\xbb\xbf" + b"\n".join(_LINES) + b'\n{"text": "\\u0062", "x": [{"y": "b"}]}')
+    batches, first = open_lines(source, ["**"], hint="b")
+    tally = write_batches(apply(batches, [*first, _shout, render]), tmp_path / "out.jsonl")
+    assert (tally.rows, tally.kept, tally.changes) == (9, 6, {"strip": 1, "shout": 3})
+    assert tally.left_out == {"not_unicode": 1, "not_an_object": 1, "no_text": 1}
+    lines = (tmp_path / "out.jsonl").read_bytes().split(b"\n")
+    assert lines == [
+        _LINES[0],
+        b'{"text":"B"}',
+        _LINES[4],
+        _LINES[8],
+        _LINES[9],
+        b'{"text":"B","x":[{"y":"B"}]}',
+        b"",
+    ]
+    rejected = [json.loads(line)["row"] for line in (tmp_path / "out.jsonl.rejected.jsonl").open()]
+    assert rejected == [6, 7, 8]  # numbers of lines, blank ones counted
+
+
 def test_other_kinds_are_read_as_ever(tmp_path):
     source = tmp_path / "in.csv"
     source.write_text("text\na\n", encoding="utf-8")

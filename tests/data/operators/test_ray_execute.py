@@ -8,7 +8,7 @@ from luthier.core.errors import DataError
 from luthier.data.clean.build import operators_of
 from luthier.data.operators import ray_execute
 from luthier.data.operators.execute import apply
-from luthier.data.operators.files import open_batches, write_batches
+from luthier.data.operators.files import open_batches, open_lines, render, write_batches
 from luthier.recipe.data_sections.clean import CleanSection
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -31,7 +31,9 @@ def test_a_local_cluster_makes_the_same_files(rows, tmp_path, monkeypatch):
     results = []
     for name, options in (("alone", {}), ("ray", {"ray_address": "local"})):
         folder = tmp_path / name
-        tally = write_batches(apply(open_batches(rows), operators, **options), folder / "out.jsonl")
+        batches, first = open_lines(rows) if options else (open_batches(rows), [])
+        done = apply(batches, [*first, *operators, *([render] if options else [])], **options)
+        tally = write_batches(done, folder / "out.jsonl")
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         assert sorted(files) == ["out.jsonl", "out.jsonl.changes.jsonl", "out.jsonl.rejected.jsonl"]
         results.append((tally.as_json(), files))

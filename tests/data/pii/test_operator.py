@@ -59,6 +59,7 @@ def test_report_changes_nothing_and_counts():
             {"kind": "identity_card", "certainty": "checked", "action": "report", "count": 1},
             {"kind": "phone", "certainty": "pattern", "action": "report", "count": 1},
         ],
+        "numbers": 0,
         "examples": report.examples,
     }
     assert report.examples["phone"] == [
@@ -225,7 +226,15 @@ def test_the_section_makes_the_operator(monkeypatch):
         }
     )
     assert operators_of(section) == [
-        PersonalData("pseudonymise", ("phone", "email"), {"email": "drop"}, "checked", "K", True)
+        PersonalData(
+            "pseudonymise",
+            ("phone", "email"),
+            {"email": "drop"},
+            "checked",
+            "K",
+            True,
+            numbers=("messages.*.tool_calls.*.arguments.**",),
+        )
     ]
 
 

@@ -14,9 +14,8 @@ from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
 
 if TYPE_CHECKING:
-    import pyarrow
-
     from luthier.data.operators.files import Tally
+    from luthier.data.pii.operator import PersonalData
     from luthier.data.pii.report import PiiReport
 
 _ACTIONS = ("report", "mask", "partial", "pseudonymise", "drop")
@@ -79,15 +78,17 @@ def pii(file: Path, as_json: bool, **options: Any) -> None:
 
 def _run(file: Path, as_json: bool, options: dict[str, Any]) -> tuple[PiiReport, Tally | None]:
     from luthier.data.operators.execute import apply
-    from luthier.data.operators.files import open_batches, write_batches
+    from luthier.data.operators.files import open_lines, write_batches
+    from luthier.data.operators.lines import notes_only, render
     from luthier.data.pii.report import PiiReport, collected
     from luthier.data.pii.vault import writing_map
-    from luthier.data.sinks import writing
+    from luthier.data.sinks import takes_json, writing
 
     output, report = options["output"], PiiReport()
     operator = _operator(options)
     takers: dict[str, Callable[[Any], None]] = {}
-    batches = open_batches(file, options["fields"] or ("**",))
+    batches, first = open_lines(file, options["fields"] or ("**",), hint=operator.hint)
+    last = [notes_only] if output is None else [render] if takes_json(output) else []
     with ExitStack() as files, row_bar("looking at", is_silent=as_json) as advance:
         if path := options["report_file"]:
             if path.suffix.lower() != ".jsonl":
@@ -96,7 +97,7 @@ def _run(file: Path, as_json: bool, options: dict[str, Any]) -> tuple[PiiReport,
         if path := options["map_file"]:
             takers["on_sealed"] = files.enter_context(writing_map(path, options["key_env"]))
         found = collected(
-            apply(batches, [operator], num_processes=options["processes"]),
+            apply(batches, [*first, operator, *last], num_processes=options["processes"]),
             report,
             **takers,
         )
@@ -107,7 +108,7 @@ def _run(file: Path, as_json: bool, options: dict[str, Any]) -> tuple[PiiReport,
         return report, write_batches(found, output, on_progress=lambda tally: advance(tally.rows))
 
 
-def _operator(options: dict[str, Any]) -> Callable[[pyarrow.RecordBatch], pyarrow.RecordBatch]:
+def _operator(options: dict[str, Any]) -> PersonalData:
     from luthier.data.pii.detect import PLAIN_KINDS
     from luthier.data.pii.finding import KINDS
     from luthier.data.pii.operator import PersonalData
@@ -133,6 +134,7 @@ def _operator(options: dict[str, Any]) -> Callable[[pyarrow.RecordBatch], pyarro
         keeps_map=options["map_file"] is not None,
         shows_values=options["show_values"],
         more=(Presidio(options["presidio"]),) if options["presidio"] else (),
+        numbers=options["fields"] or ("**",),
     )
 
 
@@ -183,6 +185,9 @@ def _print(report: PiiReport, tally: Tally | None, options: dict[str, Any]) -> N
             for entry in report.examples[kind]
         ]
         print_table(("for example", "row", "field", "excerpt"), examples)
+    if report.numbers:
+        became = "; those that were replaced are strings now" if tally else ""
+        click.echo(f"\n{report.numbers:,} of the findings are JSON numbers{became}")
     if tally:
         left_out = "".join(f", {number:,} left out ({reason})" for reason, number in tally.left_out.items())
         click.echo(f"\nwrote {options['output']}: {tally.kept:,} rows, {tally.changed:,} changed{left_out}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from luthier.data.operators.fields import text_paths, with_texts
 from luthier.data.operators.intake import SAMPLE_FIELDS, batches_of_rows, batches_of_samples
 from luthier.data.operators.rewrite import rewrite_texts
-from luthier.data.operators.row_batch import ROW_BATCH, lengths_of, with_columns
+from luthier.data.operators.row_batch import ROW_BATCH, lengths_of, row_json, with_columns
 from luthier.data.row_json import dumps, loads_all
 from luthier.data.sample import Sample
 from luthier.data.store import sample_of
@@ -26,6 +26,7 @@ __all__ = [
     "batches_of_rows",
     "batches_of_samples",
     "is_changed",
+    "json_column",
     "json_of",
     "leave_out",
     "leave_out_at",
@@ -45,7 +46,7 @@ def samples_of(batch: pyarrow.RecordBatch) -> list[Sample]:
 
 def rows_of(batch: pyarrow.RecordBatch) -> list[Any]:
     """Return every row of a batch, kept or not, with its texts as the operators left them."""
-    rows = loads_all(_json_without_changes(batch))
+    rows = loads_all(row_json(batch))
     mask = is_changed(batch)
     if mask.any():
         changed = batch if mask.all() else batch.filter(pyarrow.array(mask))
@@ -57,24 +58,24 @@ def rows_of(batch: pyarrow.RecordBatch) -> list[Any]:
 
 def json_of(batch: pyarrow.RecordBatch) -> list[bytes]:
     """Return every row as JSON; one that no operator changed is byte by byte as it was read."""
-    column = _json_without_changes(batch)
-    json: list[bytes] = column.cast(pyarrow.binary()).to_pylist()
-    places = np.flatnonzero(is_changed(batch))
-    if len(places):
-        changed = batch.take(pyarrow.array(places)) if len(places) < batch.num_rows else batch
-        for index, row in zip(places.tolist(), rows_of(changed), strict=True):
-            json[index] = dumps(row)
+    json: list[bytes] = json_column(batch).to_pylist()
     return json
+
+
+def json_column(batch: pyarrow.RecordBatch) -> pyarrow.BinaryArray:
+    """Return every row as JSON, as `json_of` does, in a column."""
+    column = row_json(batch).cast(pyarrow.binary())
+    mask = is_changed(batch)
+    if not mask.any():
+        return column
+    changed = batch if mask.all() else batch.filter(pyarrow.array(mask))
+    rows = pyarrow.array(map(dumps, rows_of(changed)), pyarrow.binary())
+    return compute.replace_with_mask(column, pyarrow.array(mask), rows)
 
 
 def is_changed(batch: pyarrow.RecordBatch) -> NDArray[np.bool_]:
     """Tell of each row whether an operator changed it."""
     return lengths_of(batch["changes"]) > 0
-
-
-def _json_without_changes(batch: pyarrow.RecordBatch) -> pyarrow.Array:
-    edited, raw = batch["edited"], batch["raw"]
-    return raw if edited.null_count == len(edited) else compute.coalesce(edited, raw)
 
 
 Verdict = tuple[str, str] | None

@@ -52,10 +52,10 @@ def apply(
     # A new interpreter, not a fork: threads of torch and Arrow do not survive one.
     context = multiprocessing.get_context("spawn")
     waiting: deque[Future[pyarrow.RecordBatch]] = deque()
-    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(num_processes, context, _take_operators, (tuple(operators),)) as pool:
         try:
             for batch in batches:
-                waiting.append(pool.submit(apply_all, operators, batch))
+                waiting.append(pool.submit(_apply_taken, batch))
                 if len(waiting) > num_processes * _WAITING_PER_PROCESS:
                     yield waiting.popleft().result()
             while waiting:
@@ -73,3 +73,15 @@ def apply(
 def apply_all(operators: Sequence[Operator], batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     """Apply operators one after the other."""
     return reduce(lambda rows, operator: operator(rows), operators, batch)
+
+
+_taken: list[Operator] = []
+"""The operators of a process that works for `apply`: they travel once, and keep what they have built."""
+
+
+def _take_operators(operators: Sequence[Operator]) -> None:
+    _taken[:] = operators
+
+
+def _apply_taken(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    return apply_all(_taken, batch)

@@ -18,11 +18,12 @@ from luthier.core.errors import DataError
 from luthier.data.operators.batch import is_changed, rows_of
 from luthier.data.operators.execute import Operator
 from luthier.data.operators.fields import text_paths
-from luthier.data.operators.intake import FindTexts, batches_of_entries, batches_of_lines
-from luthier.data.operators.lines import json_rows, note_lines, rejection_lines, render
+from luthier.data.operators.intake import batches_of_entries
+from luthier.data.operators.line_blocks import FindTexts, batches_of_blocks
+from luthier.data.operators.lines import json_rows, kept_lines, note_lines, rejection_lines, render
 from luthier.data.schemas import schema_of
 from luthier.data.sinks import takes_json, writing
-from luthier.data.sources import Row, read_entries, read_lines
+from luthier.data.sources import Row, read_blocks, read_entries
 
 __all__ = ["TEXT_FIELDS", "Tally", "open_batches", "open_lines", "render", "write_batches"]
 
@@ -111,13 +112,14 @@ def open_batches(path: Path, fields: Sequence[str] = ()) -> Iterator[pyarrow.Rec
 
 
 def open_lines(
-    path: Path, fields: Sequence[str] = ()
+    path: Path, fields: Sequence[str] = (), *, hint: str | None = None
 ) -> tuple[Iterator[pyarrow.RecordBatch], list[Operator]]:
     """Read a file as batches for operators that run elsewhere; the work on its rows is done there, too.
 
     Args:
         path: Of any kind that `read_rows` knows; for other kinds than JSONL the same as `open_batches`.
         fields: Which strings are texts; by default those of the schema that the rows have.
+        hint: See `FindTexts`; it saves work where the operators look for something in few texts.
 
     Returns:
         Batches, and the operators that must come before all others.
@@ -125,13 +127,13 @@ def open_lines(
     Raises:
         DataError: See `open_batches`; a line that is not JSON is found by the operators.
     """
-    lines = read_lines(path)
-    if lines is None:
+    blocks = read_blocks(path)
+    if blocks is None:
         return open_batches(path, fields), []
     first = [(number, row) for number, row, _ in islice(read_entries(path), _DETECTED_ROWS)]
     chosen = tuple(fields) or _fields_of(first, path)
     _check_fields(chosen if fields else (), first, path)
-    return batches_of_lines(lines, source=str(path)), [FindTexts(chosen)]
+    return batches_of_blocks(blocks, source=str(path)), [FindTexts(chosen, hint)]
 
 
 def write_batches(
@@ -164,27 +166,27 @@ def write_batches(
         writing(_beside(output, "rejected"), is_optional=True) as rejected,
         writing(_beside(output, "changes"), is_optional=True) as changes,
     ):
-        rows_in_form = json_rows if takes_json(output) else rows_of
+        kept_rows = _kept_rows_for(output)
         for batch in chain(first, batches):
-            is_kept = batch["reason"].is_null().to_numpy(zero_copy_only=False)
-            for row in _lines(compress(rows_in_form(batch), is_kept), output):
+            for row in kept_rows(batch):
                 kept(row)
+            is_kept = batch["reason"].is_null().to_numpy(zero_copy_only=False)
             changed = batch.filter(pyarrow.array(is_kept & is_changed(batch)))
             if lines := b"\n".join(rejection_lines(batch.filter(pyarrow.array(~is_kept)))):
                 rejected(lines)
-            if lines := b"\n".join(note_lines(changed)):
+            if lines := note_lines(changed):
                 changes(lines)
             tally.add(batch, is_kept, changed)
             on_progress(tally)
     return tally
 
 
-def _lines(rows: Iterator[Any], output: Path) -> Iterable[Any]:
-    """Return rows as they are written at once: those of JSONL together."""
-    if ".jsonl" not in [suffix.lower() for suffix in output.suffixes[-2:]]:
-        return rows
-    together = b"\n".join(rows)
-    return [together] if together else []
+def _kept_rows_for(output: Path) -> Callable[[pyarrow.RecordBatch], Iterable[Any]]:
+    """Return a function that gives the kept rows of a batch as they are written at once: JSONL's together."""
+    if ".jsonl" in [suffix.lower() for suffix in output.suffixes[-2:]]:
+        return lambda batch: filter(None, [kept_lines(batch)])
+    rows_in_form: Callable[[pyarrow.RecordBatch], list[Any]] = json_rows if takes_json(output) else rows_of
+    return lambda batch: compress(rows_in_form(batch), batch["reason"].is_null().to_pylist())
 
 
 def _source_schema(batches: Sequence[pyarrow.RecordBatch], output: Path) -> pyarrow.Schema | None:

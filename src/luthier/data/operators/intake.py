@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from luthier.data.example import Rejection
 from luthier.data.operators.fields import Found, text_finder
 from luthier.data.operators.row_batch import CHANGES, ROW_BATCH, list_array
 from luthier.data.row_json import dumps
 from luthier.data.sample import Sample
-from luthier.data.sources import BLANK, SURPLUS, Row, num_surplus, row_of_line
+from luthier.data.sources import SURPLUS, Row, num_surplus
 
 BATCH_ROWS = 2000
 _BATCH_BYTES = 1 << 25  # bounds memory where rows are long
@@ -32,6 +32,9 @@ SAMPLE_FIELDS = (
     "answers.*.text",
 )
 """Texts of a sample."""
+
+SAMPLE_NUMBERS = ("messages.*.tool_calls.*.arguments.**",)
+"""Numbers of a sample that a model sees."""
 
 Entry = tuple[str, int, Any, bytes | None]
 """Source, row number, row, and the JSON that the row was read from."""
@@ -65,45 +68,10 @@ def batches_of_entries(
     return _in_batches(_lines_of_entries(entries, fields), batch_rows)
 
 
-def batches_of_lines(
-    lines: Iterable[tuple[int, bytes]], *, source: str, batch_rows: int = BATCH_ROWS
-) -> Iterator[pyarrow.RecordBatch]:
-    """Yield lines of JSONL as batches that nobody has looked into; `FindTexts` must be applied to them first."""
-    for group in _grouped(((source, number, raw, [], None) for number, raw in lines), batch_rows):
-        try:
-            batch = _batch(group)
-        except pyarrow.ArrowInvalid:  # not UTF-8: tell which line
-            for _, number, raw, _, _ in group:
-                row_of_line(Path(source), number, raw)
-            raise
-        yield batch
+Fault = tuple[str, str]
+"""Reason and detail of a row that cannot be worked on."""
 
-
-@dataclass(frozen=True)
-class FindTexts:
-    """Operator that parses the rows of `batches_of_lines` and finds their texts, where operators run.
-
-    Args:
-        fields: Which strings are texts; see `text_finder`.
-    """
-
-    fields: Sequence[str]
-
-    def __call__(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-        """Return the same batch as `batches_of_entries` makes of its rows."""
-        columns = (batch[name].to_pylist() for name in ("source", "row"))
-        raws = batch["raw"].cast(pyarrow.binary()).to_pylist()
-        lines = zip(*columns, raws, strict=True)
-        entries = (
-            (source, number, row, raw)
-            for source, number, raw in lines
-            if (row := row_of_line(Path(source), number, raw)) is not BLANK
-        )
-        found = list(_lines_of_entries(entries, self.fields))
-        return _batch(found) if found else batch.slice(0, 0)
-
-
-_Line = tuple[str, int, bytes, Found, tuple[str, str] | None]
+_Line = tuple[str, int, bytes, Found, Fault | None]
 """Source, row number, JSON, texts, and why the row is left out."""
 
 
@@ -124,7 +92,7 @@ def _lines_of_entries(entries: Iterable[Entry], fields: Sequence[str]) -> Iterat
         texts = find(row)
         fault = None
         if type(row) is not dict or SURPLUS in row or not texts or b"\\u" in raw:
-            fault = _fault_of(row, texts, fields)
+            fault = fault_of(row, texts, fields)
         yield source, number, raw, texts if fault is None else [], fault
 
 
@@ -145,7 +113,7 @@ def _grouped(lines: Iterable[_Line], batch_rows: int) -> Iterator[list[_Line]]:
         yield waiting
 
 
-def _fault_of(row: Any, texts: Found, fields: Sequence[str]) -> tuple[str, str] | None:
+def fault_of(row: Any, texts: Found, fields: Sequence[str]) -> Fault | None:
     """Return reason and detail where a row cannot be worked on."""
     if not isinstance(row, Mapping):
         return "not_an_object", f"the row is a {type(row).__name__}, an object was expected"
@@ -158,19 +126,39 @@ def _fault_of(row: Any, texts: Found, fields: Sequence[str]) -> tuple[str, str] 
 
 def _batch(lines: list[_Line]) -> pyarrow.RecordBatch:
     sources, numbers, raws, texts, faults = zip(*lines, strict=True)
+    string = pyarrow.string()
+    return batch_of(pyarrow.array(sources, string), numbers, pyarrow.array(raws, string), texts, faults)
+
+
+def batch_of(
+    sources: pyarrow.StringArray,
+    numbers: Sequence[int] | NDArray[np.int64],
+    raws: pyarrow.StringArray,
+    texts: Sequence[Found],
+    faults: Sequence[Fault | None],
+) -> pyarrow.RecordBatch:
+    """Return a batch of rows that no operator has seen.
+
+    Args:
+        sources: Path of the file of each row.
+        numbers: Row numbers from 1.
+        raws: JSON of each row.
+        texts: JSON pointer and text of each of its strings.
+        faults: Why a row is left out.
+    """
     found = list(chain.from_iterable(texts))
-    lengths = np.fromiter(map(len, texts), np.int32, len(lines))
+    lengths = np.fromiter(map(len, texts), np.int32, len(raws))
     string = pyarrow.string()
     columns = {
-        "source": pyarrow.array(sources, string),
+        "source": sources,
         "row": pyarrow.array(numbers, pyarrow.int64()),
-        "raw": pyarrow.array(raws, string),
-        "edited": pyarrow.nulls(len(lines), string),
+        "raw": raws,
+        "edited": pyarrow.nulls(len(raws), string),
         "paths": list_array(lengths, pyarrow.array([path for path, _ in found], string)),
         "texts": list_array(lengths, pyarrow.array([text for _, text in found], string)),
         "reason": pyarrow.array([fault and fault[0] for fault in faults], string),
         "detail": pyarrow.array([fault and fault[1] for fault in faults], string),
-        "changes": list_array(np.zeros(len(lines), np.int32), pyarrow.array([], CHANGES.value_type)),
+        "changes": list_array(np.zeros(len(raws), np.int32), pyarrow.array([], CHANGES.value_type)),
     }
     return pyarrow.RecordBatch.from_arrays([columns[name] for name in ROW_BATCH.names], schema=ROW_BATCH)
 

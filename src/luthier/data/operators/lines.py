@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
+import orjson
 import pyarrow
 import pyarrow.compute as compute
 
-from luthier.data.operators.batch import is_changed, json_of
+from luthier.data.operators.batch import is_changed, json_column
 from luthier.data.operators.row_batch import CHANGES, lengths_of, list_array, with_columns
 from luthier.data.row_json import Json, dumps
 
@@ -24,23 +25,37 @@ def render(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     """
     is_kept = batch["reason"].is_null()
     mask = is_kept.to_numpy(zero_copy_only=False) & is_changed(batch)
-    notes: list[bytes | None] = [None] * batch.num_rows
-    made = _made_notes(batch.filter(pyarrow.array(mask)))
-    for index, note in zip(np.flatnonzero(mask).tolist(), made, strict=True):
-        notes[index] = note
-    rows = [row if kept else None for row, kept in zip(json_of(batch), is_kept.to_pylist(), strict=True)]
+    changed = batch.filter(pyarrow.array(mask))
+    rows = json_column(batch)
+    notes = pyarrow.nulls(batch.num_rows, pyarrow.binary())
+    if changed.num_rows:
+        lines = pyarrow.array(_made_notes(changed), pyarrow.binary())
+        notes = compute.replace_with_mask(notes, pyarrow.array(mask), lines)
     no_texts = list_array(np.zeros(batch.num_rows, np.int32), pyarrow.array([], pyarrow.string()))
+    is_out = pyarrow.array(~is_kept.to_numpy(zero_copy_only=False))
     rendered = with_columns(
         batch,
-        raw=compute.if_else(is_kept, None, batch["raw"]),
+        source=_only(batch["source"], is_out),
+        raw=_only(batch["raw"], is_out),
         edited=pyarrow.nulls(batch.num_rows, pyarrow.string()),
         paths=no_texts,
         texts=no_texts,
         changes=_operators_only(batch["changes"]),
     )
-    for name, lines in ((_JSON, rows), (_NOTE, notes)):
-        rendered = rendered.append_column(name, pyarrow.array(lines, pyarrow.binary()))
-    return rendered
+    rows = rows if is_out.true_count == 0 else compute.if_else(is_kept, rows, None)
+    return rendered.append_column(_JSON, rows).append_column(_NOTE, notes)
+
+
+def _only(column: pyarrow.StringArray, mask: pyarrow.BooleanArray) -> pyarrow.StringArray:
+    """Return a column of which nothing is left outside of a mask."""
+    nothing = pyarrow.nulls(len(column), column.type)
+    return compute.replace_with_mask(nothing, mask, column.filter(mask)) if mask.true_count else nothing
+
+
+def notes_only(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """Operator for where no row is written: nothing stays but what operators noted in the batch's metadata."""
+    empty = [pyarrow.array([], column.type) for column in batch.columns]
+    return pyarrow.RecordBatch.from_arrays(empty, schema=batch.schema)
 
 
 def _operators_only(changes: pyarrow.ListArray) -> pyarrow.ListArray:
@@ -52,18 +67,30 @@ def _operators_only(changes: pyarrow.ListArray) -> pyarrow.ListArray:
 
 def json_rows(batch: pyarrow.RecordBatch) -> list[bytes]:
     """Return every row as JSON, as `json_of` does."""
-    if _JSON not in batch.schema.names:
-        return json_of(batch)
-    rows: list[bytes] = batch[_JSON].to_pylist()
+    rows: list[bytes] = _json_rows(batch).to_pylist()
     return rows
 
 
-def note_lines(batch: pyarrow.RecordBatch) -> Iterable[bytes]:
+def kept_lines(batch: pyarrow.RecordBatch) -> bytes:
+    """Return the rows that are kept as lines of JSONL, without the last line end."""
+    return _joined(_json_rows(batch).filter(batch["reason"].is_null()))
+
+
+def note_lines(batch: pyarrow.RecordBatch) -> bytes:
     """Return the lines of the file of changes, for rows that are changed."""
-    if _NOTE not in batch.schema.names:
-        return _made_notes(batch)
-    notes: list[bytes] = batch[_NOTE].to_pylist()
-    return notes
+    return _joined(batch[_NOTE]) if _NOTE in batch.schema.names else b"\n".join(_made_notes(batch))
+
+
+def _json_rows(batch: pyarrow.RecordBatch) -> pyarrow.Array:
+    return batch[_JSON] if _JSON in batch.schema.names else json_column(batch)
+
+
+def _joined(lines: pyarrow.BinaryArray) -> bytes:
+    if not len(lines):
+        return b""
+    # Arrow joins the bytes of one list; those of a batch are far from the 2 GB that one value can hold.
+    joined = compute.binary_join(list_array(np.array([len(lines)]), lines), b"\n")
+    return bytes(joined[0].as_py())
 
 
 def rejection_lines(batch: pyarrow.RecordBatch) -> Iterator[bytes]:
@@ -82,4 +109,6 @@ def _made_notes(batch: pyarrow.RecordBatch) -> Iterator[bytes]:
         lengths = batch["changes"].value_lengths().to_pylist()
         for source, row, length in zip(*columns, lengths, strict=True):
             changes = [{"operator": o, "path": p, "before": b} for o, p, b in islice(notes, length)]
-            yield dumps({"source": source, "row": row, "changes": changes})
+            yield orjson.dumps(
+                {"source": source, "row": row, "changes": changes}
+            )  # no floats: nothing to check

@@ -73,7 +73,7 @@ def replace_texts(
     return with_columns(
         batch,
         texts=list_array(lengths_of(batch["texts"]), compute.replace_with_mask(flat, mask, new)),
-        changes=_with_notes(batch["changes"], texts.rows[list(indices)], changes),
+        changes=with_notes(batch["changes"], texts.rows[list(indices)], changes),
     )
 
 
@@ -98,10 +98,10 @@ def rewrite_texts(
     return replace_texts(batch, texts, changed, [(index, operator, texts.values[index]) for index in changed])
 
 
-def _with_notes(
+def with_notes(
     changes: pyarrow.ListArray, rows: NDArray[np.int64], notes: pyarrow.StructArray
 ) -> pyarrow.ListArray:
-    """Append notes to the lists of the rows that they belong to."""
+    """Return the changes with notes appended to those of the rows that they belong to; the rows are sorted."""
     num_old = lengths_of(changes)
     lengths = num_old + np.bincount(rows, minlength=len(changes))
     if not num_old.any():
@@ -154,5 +154,5 @@ def edit_rows(
         batch,
         edited=pyarrow.array(edited, pyarrow.string()),
         texts=pyarrow.array(texts, batch["texts"].type),
-        changes=_with_notes(batch["changes"], np.array(owners), pyarrow.array(notes, CHANGES.value_type)),
+        changes=with_notes(batch["changes"], np.array(owners), pyarrow.array(notes, CHANGES.value_type)),
     )

@@ -49,3 +49,9 @@ def with_columns(batch: pyarrow.RecordBatch, **columns: pyarrow.Array) -> pyarro
         columns.get(name, column) for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
     return pyarrow.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
+def row_json(batch: pyarrow.RecordBatch) -> pyarrow.StringArray:
+    """Return the JSON of the rows, in which the texts are still as they were read."""
+    edited, raw = batch["edited"], batch["raw"]
+    return raw if edited.null_count == len(edited) else compute.coalesce(edited, raw)

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 from luthier.data.pii.finding import Certainty, Finding
 
-HINT = r"[路街道巷弄同条里村组屯庄园苑区镇乡段侧][东西南北中]?[0-9０-９一二三四五六七八九十百甲]|[0-9] [A-Z][a-z]+"
+HINT = (
+    r"[路街道巷弄同条里村组屯庄园苑区镇乡段侧][东西南北中]?[0-9０-９一二三四五六七八九十百甲]"
+    r"|[0-9０-９][A-ZＡ-Ｚ]? [A-ZＡ-Ｚ]"
+)
 _HAN = "一-鿿"
 _NUMBER = "[0-9０-９一二三四五六七八九十百甲]"
 _HOUSE = re.compile(

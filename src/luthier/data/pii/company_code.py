@@ -11,7 +11,7 @@ from luthier.data.pii.checks import company_digit, organisation_digit
 from luthier.data.pii.finding import Certainty, Finding
 from luthier.data.pii.regions import PROVINCES
 
-HINT = r"[1-9ANYany１-９ＡＮＹ][1-9１-９][0-9０-９]{6}"
+HINT = r"[1-9ANYany１-９ＡＮＹａｎｙ][1-9１-９][0-9０-９]{6}"
 _ANY = "0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy"
 _CODE = re.compile(rf"[1-9ANYany](?<![0-9A-Za-z].)[1-9][0-9]{{6}}[{_ANY}]{{10}}(?![0-9A-Za-z])")
 _WHOLE_CODE = re.compile(r"[1-9ANY][1-9][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")

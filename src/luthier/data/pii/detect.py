@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from types import ModuleType
 
+import numpy as np
 import pyarrow
-import pyarrow.compute
+import pyarrow.compute as compute
 
 from luthier.core.errors import DataError
 from luthier.data.pii import (
@@ -27,7 +28,7 @@ from luthier.data.pii import (
     phone,
     secrets,
 )
-from luthier.data.pii.finding import KINDS, Finding, without_overlaps
+from luthier.data.pii.finding import KINDS, Certainty, Finding, without_overlaps
 
 _MODULES: dict[str, ModuleType] = {
     "identity_card": identity_card,
@@ -82,29 +83,56 @@ class Detector:
         self._more = tuple(more)
         self._hint = "|".join(f"(?:{module.HINT})" for module in self._modules)
 
+    @property
+    def hint(self) -> str | None:
+        """RE2 pattern that every text with a finding matches; None where there is no such pattern."""
+        return None if self._more else self._hint
+
     def worth_looking(self, texts: pyarrow.StringArray) -> pyarrow.BooleanArray:
         """Return for each text whether it can hold a finding; most of the work on most rows ends here."""
         if self._more or not self._hint:
             return pyarrow.array([bool(self._more)] * len(texts), pyarrow.bool_())
-        return pyarrow.compute.match_substring_regex(texts, self._hint)
+        return compute.match_substring_regex(texts, self._hint)
 
     def find_all(self, texts: Sequence[str]) -> list[list[Finding]]:
         """Return the findings of each text, in order, without overlaps."""
-        joined = _BETWEEN.join(texts)
-        starts = [0, *accumulate(len(text) + 1 for text in texts)]
-        narrow = _narrowed(joined)
         found: list[list[Finding]] = [[] for _ in texts]
+        narrow = _narrowed(texts)
+        column = _column(narrow)
         for module in self._modules:
-            for kind, start, end, _, certainty in module.find(narrow):
-                index = bisect_right(starts, start) - 1
-                first = starts[index]
-                found[index].append(Finding(kind, start - first, end - first, joined[start:end], certainty))
+            # A recogniser sees only texts that have what it looks for: each pass over a text costs more than the hint.
+            indices = np.flatnonzero(compute.match_substring_regex(column, module.HINT)).tolist()
+            for index, kind, start, end, certainty in _found_by(module, narrow, indices):
+                found[index].append(Finding(kind, start, end, texts[index][start:end], certainty))
         for recognise in self._more:
             for findings, text in zip(found, texts, strict=True):
                 findings.extend(recognise(text))
         return [without_overlaps(findings) if len(findings) > 1 else findings for findings in found]
 
 
-def _narrowed(text: str) -> str:
-    """Return a text with full-width letters and digits as plain ones, every character in its place."""
-    return _WIDE.sub(lambda match: match.group().translate(_NARROW), text) if _WIDE.search(text) else text
+def _found_by(
+    module: ModuleType, texts: Sequence[str], indices: Sequence[int]
+) -> Iterator[tuple[int, str, int, int, Certainty]]:
+    """Yield index of the text, kind, place in the text and certainty of what a recogniser finds in some texts."""
+    if not indices:
+        return
+    some = [texts[index] for index in indices]
+    starts = [0, *accumulate(len(text) + 1 for text in some)]
+    for kind, start, end, _, certainty in module.find(_BETWEEN.join(some)):
+        number = bisect_right(starts, start) - 1
+        first = starts[number]
+        yield indices[number], kind, start - first, end - first, certainty
+
+
+def _column(texts: Sequence[str]) -> pyarrow.StringArray:
+    try:
+        return pyarrow.array(texts, pyarrow.string())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return pyarrow.array([text.encode("utf-8", "replace") for text in texts], pyarrow.string())
+
+
+def _narrowed(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts with full-width letters and digits as plain ones, every character in its place."""
+    if not _WIDE.search(_BETWEEN.join(texts)):
+        return texts
+    return [_WIDE.sub(lambda match: match.group().translate(_NARROW), text) for text in texts]

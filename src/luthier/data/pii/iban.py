@@ -9,7 +9,7 @@ from functools import cache
 from luthier.data.pii.checks import iban_remainder
 from luthier.data.pii.finding import Finding
 
-HINT = r"[A-ZＡ-Ｚ]{2}[0-9０-９]{2} ?[0-9A-Z０-９Ａ-Ｚ]"
+HINT = r"[A-ZＡ-Ｚ]{2}[0-9０-９]{2} ?[0-9A-Za-z０-９Ａ-Ｚａ-ｚ]"
 _HEAD = re.compile(r"[A-Z](?<![0-9A-Za-z].)[A-Z][0-9]{2}")
 _CLASSES = {"n": "[0-9]", "a": "[A-Z]", "c": "[0-9A-Za-z]"}
 

@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from luthier.data.pii.context import has_cue
 from luthier.data.pii.finding import Certainty, Finding
 
-HINT = r"[0-9０-９][.．][0-9０-９]{1,3}[.．][0-9０-９]|::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]"
+_HEX, _COLON = "[0-9A-Fa-f０-９Ａ-Ｆａ-ｆ]", "[:：]"
+HINT = (
+    r"[0-9０-９][.．][0-9０-９]{1,3}[.．][0-9０-９]"
+    rf"|{_COLON}{_COLON}|{_HEX}{_COLON}{_HEX}{{1,4}}{_COLON}{_HEX}"
+)
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4 = re.compile(rf"[0-9](?<![0-9A-Za-z.].)(?<=(?=({_BYTE}(?:\.{_BYTE}){{3}})(?![0-9A-Za-z])).)")
 _V6 = re.compile(

@@ -10,7 +10,7 @@ from typing import Any
 from luthier.core.optional import require
 from luthier.data.pii.finding import Finding
 
-HINT = r"[一-鿿]{2}|[A-Z][a-z]+"
+HINT = r"[一-鿿·]{2}|[A-ZＡ-Ｚ][a-zà-ÿａ-ｚ]"
 _HAN = re.compile(r"[一-鿿·]{2,}")
 _WORD = r"(?:[A-Z]['’])?[A-Z][a-zà-ÿ]+(?:[-'’][A-Z][a-zà-ÿ]+)?"
 _FULL_NAME = rf"{_WORD}(?: (?:[A-Z]\.|{_WORD})){{0,3}}"

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow
-import pyarrow.compute as compute
+from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
-from luthier.data.operators.batch import json_of, text_paths, with_columns
-from luthier.data.operators.row_batch import CHANGES, list_array
+from luthier.data.operators.batch import leave_out_at
+from luthier.data.operators.row_batch import lengths_of
 from luthier.data.pii.actions import ACTIONS, label, partly_masked
 from luthier.data.pii.detect import PLAIN_KINDS, Detector, Recogniser
 from luthier.data.pii.finding import CERTAINTIES, KINDS, Finding, is_at_least
 from luthier.data.pii.keys import KEY_ENV, key_for
+from luthier.data.pii.notes import with_note
+from luthier.data.pii.numbers import Number, numbers_of
 from luthier.data.pii.pseudonyms import Pseudonyms
+from luthier.data.pii.remains import cleared
+from luthier.data.pii.replace import with_numbers, with_texts
 from luthier.data.pii.vault import Pair, seal
-from luthier.data.row_json import dumps, loads
 
 OPERATOR = "personal_data"
 """What changes are counted under, and why rows are left out."""
 
-METADATA = b"luthier.personal_data"
-"""Under this key of its schema's metadata a batch carries what was found in it; `report.collected` takes it."""
+Found = dict[int, tuple[str, list[Finding]]]
+"""Text and findings of each text that has some, by its index."""
 
 
 class Rewritten(NamedTuple):
@@ -54,6 +56,7 @@ class PersonalData:
         keeps_map: The batches carry the map, sealed, for `report.collected` to write.
         shows_values: Reports hold the values themselves.
         more: Recognisers besides.
+        numbers: Fields whose JSON numbers are looked at, too; one that is replaced becomes a string.
 
     Raises:
         DataError: A kind, action or certainty is not known, or an option cannot take effect.
@@ -67,6 +70,7 @@ class PersonalData:
     keeps_map: bool = False
     shows_values: bool = False
     more: tuple[Recogniser, ...] = ()
+    numbers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check("action", [self.action, *self.actions.values()], ACTIONS)
@@ -89,20 +93,28 @@ class PersonalData:
 
     def __call__(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
         """Return the batch with its findings acted upon, and what was found in its metadata."""
-        texts = batch["texts"].flatten()
-        rows_of_texts = np.repeat(np.arange(len(batch)), _lengths(batch["texts"]))
-        found = self._found(texts)
+        texts, paths = batch["texts"].flatten(), batch["paths"].flatten()
+        rows = np.repeat(np.arange(len(batch)), lengths_of(batch["texts"]))
+        numbers = list(numbers_of(batch, self.numbers))
+        found, found_numbers = self._found(texts), self._found_numbers(numbers)
         pairs: list[Pair] = []
-        after = {index: self.rewrite(text, findings, pairs) for index, (text, findings) in found.items()}
-        notes = self._notes(batch, found, rows_of_texts)
+        notes = self._notes(batch, found, rows, paths) + self._number_notes(batch, found_numbers, numbers)
         if self._acts:
-            batch = _with_texts(
-                batch, texts, {index: text.text for index, text in after.items()}, rows_of_texts
-            )
-            batch = _leave_out(batch, after, rows_of_texts)
-            batch = _cleared(batch, self._without)
+            after_numbers = self._rewritten(found_numbers, pairs)
+            after = self._rewritten(found, pairs)
+            dropped = [(numbers[i].row, numbers[i].path, text) for i, text in after_numbers.items()]
+            dropped += [(int(rows[i]), paths[i].as_py(), text) for i, text in after.items()]
+            replaced = [(numbers[i], text.text) for i, text in after_numbers.items()]
+            batch = with_numbers(batch, replaced, OPERATOR)
+            batch = with_texts(batch, {i: text.text for i, text in after.items()}, rows, OPERATOR)
+            batch = cleared(leave_out_at(batch, _verdicts(dropped)), self._without)
         sealed = seal(pairs, self.key_env) if self.keeps_map and pairs else None
-        return _with_note(batch, {"rows": len(batch), "findings": notes, "sealed": sealed})
+        return with_note(batch, {"rows": len(batch), "findings": notes, "sealed": sealed})
+
+    @property
+    def hint(self) -> str | None:
+        """RE2 pattern that every text with a finding matches; None where there is no such pattern."""
+        return self._detector.hint
 
     def rewrite(self, text: str, findings: Sequence[Finding], pairs: list[Pair]) -> Rewritten:
         """Return a text with its findings acted upon; substitutes are added to ``pairs``."""
@@ -133,8 +145,7 @@ class PersonalData:
             return substitute
         return partly_masked(finding) if action == "partial" else label(finding.kind)
 
-    def _found(self, texts: pyarrow.StringArray) -> dict[int, tuple[str, list[Finding]]]:
-        """Return text and findings of each text that has some, by its index."""
+    def _found(self, texts: pyarrow.StringArray) -> Found:
         indices = np.flatnonzero(self._detector.worth_looking(texts).to_numpy(zero_copy_only=False))
         looked = texts.take(indices).to_pylist()
         findings = self._detector.find_all(looked)
@@ -144,28 +155,38 @@ class PersonalData:
             if some
         }
 
+    def _found_numbers(self, numbers: Sequence[Number]) -> Found:
+        """Return the numbers that are, as a whole, one finding."""
+        found = self._found(pyarrow.array([number.text for number in numbers], pyarrow.string()))
+        return {i: (text, some) for i, (text, some) in found.items() if some[0].text == text}
+
+    def _rewritten(self, found: Found, pairs: list[Pair]) -> dict[int, Rewritten]:
+        return {index: self.rewrite(text, findings, pairs) for index, (text, findings) in found.items()}
+
     def _without(self, texts: list[str]) -> list[str]:
         """Return texts that nobody will train on without what would be acted upon."""
-        found = self._found(pyarrow.array(texts, pyarrow.string()))
-        return [
-            self.rewrite(text, found[i][1], []).text if i in found else text for i, text in enumerate(texts)
-        ]
+        rewritten = self._rewritten(self._found(pyarrow.array(texts, pyarrow.string())), [])
+        return [rewritten[i].text if i in rewritten else text for i, text in enumerate(texts)]
 
     def _notes(
-        self,
-        batch: pyarrow.RecordBatch,
-        found: Mapping[int, tuple[str, list[Finding]]],
-        rows: np.ndarray[Any, Any],
+        self, batch: pyarrow.RecordBatch, found: Found, rows: NDArray[np.int64], paths: pyarrow.StringArray
     ) -> list[dict[str, Any]]:
         """Return a note of each finding, with its place."""
         indices = np.fromiter(found, np.int64, len(found))
-        paths = batch["paths"].flatten().take(indices).to_pylist()
         sources, numbers = (batch[name].take(rows[indices]).to_pylist() for name in ("source", "row"))
-        notes = []
-        for source, number, path, (_, findings) in zip(sources, numbers, paths, found.values(), strict=True):
-            for finding in findings:
-                notes.append({"source": source, "row": number, "path": path, **self._note(finding)})
-        return notes
+        places = zip(sources, numbers, paths.take(indices).to_pylist(), found.values(), strict=True)
+        return [
+            {"source": source, "row": number, "path": path, **self._note(finding)}
+            for source, number, path, (_, findings) in places
+            for finding in findings
+        ]
+
+    def _number_notes(
+        self, batch: pyarrow.RecordBatch, found: Found, numbers: Sequence[Number]
+    ) -> list[dict[str, Any]]:
+        rows = np.array([number.row for number in numbers], np.int64)
+        paths = pyarrow.array([number.path for number in numbers], pyarrow.string())
+        return [{**note, "is_number": True} for note in self._notes(batch, found, rows, paths)]
 
     def _note(self, finding: Finding) -> dict[str, Any]:
         return {
@@ -195,134 +216,14 @@ def _check(what: str, given: Sequence[str], known: Sequence[str]) -> None:
         raise DataError(f"{what} {unknown[0]!r} is not known", cure=f"known: {', '.join(known)}")
 
 
-def _lengths(lists: pyarrow.ListArray) -> np.ndarray[Any, Any]:
-    return np.asarray(compute.list_value_length(lists))
+def _verdicts(acted_upon: Sequence[tuple[int, str, Rewritten]]) -> dict[int, tuple[str, str]]:
+    """Return why rows are left out, by their index.
 
-
-def _with_texts(
-    batch: pyarrow.RecordBatch,
-    texts: pyarrow.StringArray,
-    after: Mapping[int, str],
-    rows: np.ndarray[Any, Any],
-) -> pyarrow.RecordBatch:
-    """Return the batch with some texts replaced; what they were is noted as a change without the text."""
-    if not after:
-        return batch
-    places = np.fromiter(after, np.int64, len(after))
-    values = pyarrow.array(after.values(), pyarrow.string())
-    is_new = compute.not_equal(texts.take(places), values)
-    places = places[is_new.to_numpy(zero_copy_only=False)]
-    if not len(places):
-        return batch
-    notes = pyarrow.StructArray.from_arrays(
-        [
-            pyarrow.repeat(OPERATOR, len(places)),
-            batch["paths"].flatten().take(places),
-            pyarrow.nulls(len(places), pyarrow.string()),
-        ],
-        fields=list(CHANGES.value_type),
-    )
-    batch = with_columns(
-        batch,
-        texts=list_array(_lengths(batch["texts"]), _replaced(texts, places, values.filter(is_new))),
-        changes=_appended(batch["changes"], rows[places], notes),
-    )
-    return _with_raw(batch, np.unique(rows[places]), json_of)
-
-
-def _replaced(
-    column: pyarrow.StringArray, places: np.ndarray[Any, Any], values: pyarrow.StringArray
-) -> pyarrow.StringArray:
-    mask = np.zeros(len(column), bool)
-    mask[places] = True
-    return compute.replace_with_mask(column, mask, values)
-
-
-def _appended(
-    changes: pyarrow.ListArray, rows: np.ndarray[Any, Any], notes: pyarrow.StructArray
-) -> pyarrow.ListArray:
-    """Return the changes with notes added to the rows that they belong to; the rows are sorted."""
-    num_old = _lengths(changes)
-    lengths = num_old + np.bincount(rows, minlength=len(changes))
-    if not num_old.any():
-        return list_array(lengths, notes)
-    owners = np.concatenate([np.repeat(np.arange(len(changes)), num_old), rows])
-    both = pyarrow.concat_arrays([changes.flatten(), notes])
-    return list_array(lengths, both.take(np.argsort(owners, kind="stable")))
-
-
-def _leave_out(
-    batch: pyarrow.RecordBatch, after: Mapping[int, Rewritten], rows: np.ndarray[Any, Any]
-) -> pyarrow.RecordBatch:
+    Args:
+        acted_upon: Index of the row, JSON pointer, and what became of the text.
+    """
     dropped: dict[int, list[str]] = {}
-    paths = batch["paths"].flatten()
-    for index, text in after.items():
+    for row, path, text in acted_upon:
         if text.dropped:
-            place = f"{', '.join(text.dropped)} at {paths[index].as_py()}"
-            dropped.setdefault(int(rows[index]), []).append(place)
-    if not dropped:
-        return batch
-    reasons, details = batch["reason"].to_pylist(), batch["detail"].to_pylist()
-    for row, places in dropped.items():
-        if reasons[row] is None:
-            reasons[row], details[row] = OPERATOR, "; ".join(places)
-    return with_columns(
-        batch,
-        reason=pyarrow.array(reasons, pyarrow.string()),
-        detail=pyarrow.array(details, pyarrow.string()),
-    )
-
-
-def _cleared(batch: pyarrow.RecordBatch, without: Callable[[list[str]], list[str]]) -> pyarrow.RecordBatch:
-    """Return the batch without personal data in earlier versions of its texts and in rows that are left out."""
-    befores = batch["changes"].flatten().field("before").drop_null().to_pylist()
-    if befores:
-        cleared = iter(without(befores))
-        entries = batch["changes"].to_pylist()
-        for change in (change for row in entries for change in row):
-            if change["before"] is not None:
-                change["before"] = next(cleared)
-        batch = with_columns(batch, changes=pyarrow.array(entries, CHANGES))
-
-    def cleared_rows(some: pyarrow.RecordBatch) -> Iterator[bytes]:
-        for raw in some["raw"].to_pylist():
-            yield dumps(_rewritten(loads(raw.encode()), without))
-
-    left_out = np.flatnonzero(batch["reason"].is_valid().to_numpy(zero_copy_only=False))
-    return _with_raw(batch, left_out, cleared_rows)
-
-
-def _rewritten(row: Any, without: Callable[[list[str]], list[str]]) -> Any:
-    """Return a row with each string in it rewritten, whatever the row is."""
-    rewritten = iter(without([text for _, text in text_paths(row, ["**"])]))
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, str):
-            return next(rewritten)
-        if isinstance(value, dict):
-            return {name: walk(part) for name, part in value.items()}
-        return [walk(part) for part in value] if isinstance(value, list) else value
-
-    return walk(row)
-
-
-def _with_raw(
-    batch: pyarrow.RecordBatch,
-    indices: np.ndarray[Any, Any],
-    json_rows: Callable[[pyarrow.RecordBatch], Iterable[bytes]],
-) -> pyarrow.RecordBatch:
-    """Return the batch as if some rows had been read as ``json_rows`` makes them."""
-    if not len(indices):
-        return batch
-    rows = pyarrow.array(list(json_rows(batch.take(indices))), pyarrow.string())
-    edited = batch["edited"]
-    if edited.null_count < len(edited):
-        edited = _replaced(edited, indices, pyarrow.nulls(len(indices), pyarrow.string()))
-    return with_columns(batch, raw=_replaced(batch["raw"], indices, rows), edited=edited)
-
-
-def _with_note(batch: pyarrow.RecordBatch, note: Mapping[str, Any]) -> pyarrow.RecordBatch:
-    metadata = dict(batch.schema.metadata or {})
-    notes = json.loads(metadata.get(METADATA, b"[]"))
-    metadata[METADATA] = json.dumps([*notes, note], ensure_ascii=False).encode()
-    return batch.replace_schema_metadata(metadata)
+            dropped.setdefault(row, []).append(f"{', '.join(text.dropped)} at {path}")
+    return {row: (OPERATOR, "; ".join(places)) for row, places in dropped.items()}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from luthier.data.pii.context import has_cue
 from luthier.data.pii.finding import Certainty, Finding
 
-HINT = r"[A-Za-zＡ-Ｚ][0-9０-９]{6}|(?i:passport)|护照|護照"
+HINT = r"[A-Za-zＡ-Ｚａ-ｚ][0-9０-９]{6}|(?i:passport)|[Ｐｐ]|护照|護照"
 _CHINESE = re.compile(
     r"[EGDPSegdps](?<![0-9A-Za-z].)(?:[0-9]{8}|(?<=[Ee])[A-HJ-NP-Za-hj-np-z][0-9]{7}|(?<=[DPSdps])[A-Za-z][0-9]{7})(?![0-9A-Za-z])"
 )

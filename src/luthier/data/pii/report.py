@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 import pyarrow
 
 from luthier.data.pii.finding import KINDS
-from luthier.data.pii.operator import METADATA
+from luthier.data.pii.notes import without_notes
 
 _EXAMPLES = 3
 
@@ -24,12 +23,14 @@ class PiiReport:
         rows: Rows looked at.
         rows_with_findings: Of these.
         findings: By kind, certainty and action.
+        numbers: Findings that are JSON numbers, not strings.
         examples: The first findings of each kind, with their places.
     """
 
     rows: int = 0
     rows_with_findings: int = 0
     findings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    numbers: int = 0
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, note: dict[str, Any]) -> None:
@@ -38,6 +39,7 @@ class PiiReport:
         self.rows_with_findings += len({(entry["source"], entry["row"]) for entry in note["findings"]})
         for entry in note["findings"]:
             self.findings[entry["kind"], entry["certainty"], entry["action"]] += 1
+            self.numbers += entry.get("is_number", False)
             examples = self.examples.setdefault(entry["kind"], [])
             if len(examples) < _EXAMPLES:
                 examples.append(entry)
@@ -58,6 +60,7 @@ class PiiReport:
                 {"kind": kind, "certainty": certainty, "action": action, "count": number}
                 for (kind, certainty, action), number in sorted(self.findings.items())
             ],
+            "numbers": self.numbers,
             "examples": self.examples,
         }
 
@@ -78,12 +81,11 @@ def collected(
         on_sealed: Takes each chunk of the map.
     """
     for batch in batches:
-        metadata = dict(batch.schema.metadata or {})
-        assert METADATA in metadata, "a batch lost its note between the operator and its report"
-        for note in json.loads(metadata.pop(METADATA)):
+        batch, notes = without_notes(batch)
+        for note in notes:
             report.add(note)
             for entry in note["findings"]:
                 on_finding(entry)
             if note["sealed"]:
                 on_sealed(note["sealed"])
-        yield batch.replace_schema_metadata(metadata or None)
+        yield batch

@@ -20,6 +20,7 @@ def operators_of(section: PiiSection) -> list[Operator]:
     """
     if section.action == "off":
         return []
+    from luthier.data.operators.intake import SAMPLE_NUMBERS
     from luthier.data.pii.operator import PersonalData
 
     return [
@@ -30,5 +31,6 @@ def operators_of(section: PiiSection) -> list[Operator]:
             min_certainty=section.min_certainty,
             key_env=section.key_env,
             keeps_map=section.keep_map,
+            numbers=SAMPLE_NUMBERS,
         )
     ]

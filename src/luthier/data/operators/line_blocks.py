@@ -1,0 +1,123 @@
+"""Blocks of JSONL lines: read together by one process, and looked into where operators run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow
+import pyarrow.compute as compute
+from numpy.typing import NDArray
+
+from luthier.data.jsonl import BLANK, row_of_line
+from luthier.data.operators.fields import Found, text_finder
+from luthier.data.operators.intake import Fault, batch_of, fault_of
+from luthier.data.sources import SURPLUS
+
+LINE_BLOCK = pyarrow.schema(
+    [
+        ("source", pyarrow.string()),  # path of the file, as the user named it
+        ("row", pyarrow.int64()),  # number of the first line, from 1
+        ("lines", pyarrow.large_binary()),  # whole lines, as they stand in the file
+    ]
+)
+"""A block of lines, as a batch of one row, so that it goes wherever batches go."""
+
+_NOTHING: Found = []
+
+
+def batches_of_blocks(blocks: Iterable[tuple[int, bytes]], *, source: str) -> Iterator[pyarrow.RecordBatch]:
+    """Yield blocks of `read_blocks` as batches that nobody has looked into; `FindTexts` must come first.
+
+    Args:
+        blocks: Number of the first line, and whole lines.
+        source: Path of the file, as the user named it.
+    """
+    for number, lines in blocks:
+        offsets = pyarrow.py_buffer(np.array([0, len(lines)], np.int64))
+        buffers = [None, offsets, pyarrow.py_buffer(lines)]
+        block = pyarrow.Array.from_buffers(pyarrow.large_binary(), 1, buffers)  # no copy of the lines
+        arrays = [pyarrow.array([source]), pyarrow.array([number], pyarrow.int64()), block]
+        yield pyarrow.RecordBatch.from_arrays(arrays, schema=LINE_BLOCK)
+
+
+@dataclass(frozen=True)
+class FindTexts:
+    """Operator that parses the rows of a block of lines and finds their texts, where operators run.
+
+    Args:
+        fields: Which strings are texts; see `text_finder`.
+        hint: RE2 pattern that each text matches which the operators that follow can change or judge. A row whose
+            line does not match stands in the batch without texts. By default every row has its texts.
+    """
+
+    fields: Sequence[str]
+    hint: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"fields": self.fields, "hint": self.hint}
+
+    def __call__(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+        """Return the same batch as `batches_of_entries` makes of its rows."""
+        source, first, lines = (batch[name][0].as_py() for name in LINE_BLOCK.names)
+        numbers, raws, rows = _parsed(Path(source), first, lines)
+        column = pyarrow.array(raws, pyarrow.string())
+        find = self._find
+        texts: list[Found] = [_NOTHING] * len(rows)
+        faults: list[Fault | None] = [None] * len(rows)
+        for index in self._worth(column, rows):
+            row, raw = rows[index], raws[index]
+            found = find(row)
+            if not found or type(row) is not dict or SURPLUS in row or b"\\u" in raw:
+                faults[index] = fault_of(row, found, self.fields)
+            if faults[index] is None:
+                texts[index] = found
+        return batch_of(pyarrow.repeat(source, len(rows)), numbers, column, texts, faults)
+
+    def _worth(self, raws: pyarrow.StringArray, rows: list[Any]) -> Iterable[int]:
+        """Return the rows whose texts are looked for: without a hint all of them.
+
+        An escape can hide what the hint looks for, and a row without any string in its fields is none.
+        """
+        if self.hint is None:
+            return range(len(rows))
+        matches = compute.match_substring_regex(raws, rf"\\|{self.hint}")
+        is_worth: NDArray[np.bool_] = matches.to_numpy(zero_copy_only=False)
+        return [
+            index
+            for index, (row, worth) in enumerate(zip(rows, is_worth.tolist(), strict=True))
+            if worth or type(row) is not dict or SURPLUS in row or not self._has_text(row)
+        ]
+
+    def _has_text(self, row: dict[str, Any]) -> bool:
+        if tuple(self.fields) == ("**",):
+            for value in row.values():
+                if type(value) is str:
+                    return True
+        return bool(self._find(row))
+
+    @cached_property
+    def _find(self) -> Any:
+        return text_finder(self.fields)
+
+
+def _parsed(source: Path, first: int, block: bytes) -> tuple[NDArray[np.int64], list[bytes], list[Any]]:
+    """Return number, JSON and row of each line that is not blank."""
+    raws = [line.strip() for line in block.split(b"\n")]
+    numbers = np.arange(first, first + len(raws))
+    if not all(raws):
+        numbers = numbers[np.fromiter(map(bool, raws), bool, len(raws))]
+        raws = [raw for raw in raws if raw]
+    try:
+        return numbers, raws, list(map(orjson.loads, raws))
+    except orjson.JSONDecodeError:  # what Python reads and orjson does not, or no JSON at all
+        pass
+    rows = [row_of_line(source, number, raw) for number, raw in zip(numbers.tolist(), raws, strict=True)]
+    is_row = [row is not BLANK for row in rows]
+    kept = [(raw, row) for raw, row in zip(raws, rows, strict=True) if row is not BLANK]
+    return numbers[np.array(is_row, bool)], [raw for raw, _ in kept], [row for _, row in kept]
