@@ -15,6 +15,8 @@ from luthier.kernels.loss_forward import patch_loss
 from luthier.kernels.packed_encoder import Encoder, EncoderPacking
 from luthier.kernels.packed_trunk import PREFIX, TrunkPacking, register_attention
 from luthier.kernels.patch import Acceleration, Patch
+from luthier.kernels.rotary import patch_rotary
+from luthier.kernels.token_rows import patch_token_rows
 
 
 def accelerate(
@@ -56,6 +58,8 @@ def accelerate(
     patch_linear_layers(parts, patch)
     patch_feed_forward(parts, patch)
     patch_norms(parts, patch)
+    patch_token_rows(parts.base, patch)
+    patch_rotary(parts.trunk, patch)
     if fused_loss and isinstance(parts, CausalLM):
         patch_loss(parts, patch)
     return acceleration

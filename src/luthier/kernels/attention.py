@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luthier.kernels import compiled
 from luthier.kernels.autocast import wanted_dtype, without_autocast
 from luthier.kernels.sequence_layout import SequenceLayout
 
@@ -140,6 +141,17 @@ def _probabilities(
     num_queries, num_keys = block.q1 - block.q0, key_JKD.shape[1]
     slope = None
     scaling = settings.scaling
+    if settings.softcap is None and scaling > 0 and compiled.fits(scores):
+        compiled.softmax_(
+            scores,
+            num_queries=num_queries,
+            lead=block.lead,
+            window=settings.window,
+            num_visible=block.num_keys,
+            is_causal=settings.is_causal,
+            scaling=scaling,
+        )
+        return scores, None
     if settings.softcap is not None:
         bent = scores.mul_(scaling / settings.softcap).tanh_()
         slope = 1 - bent.square()
@@ -224,7 +236,10 @@ class _PackedAttention(torch.autograd.Function):
             grad_JRK = torch.bmm(grad_JRD, value_JND[:, keys].transpose(1, 2))
             if noise_JRK is not None:
                 grad_JRK.mul_(noise_JRK)
-            grad_JRK = torch._softmax_backward_data(grad_JRK, probability_JRK, -1, grad_JRK.dtype)
+            if compiled.fits(grad_JRK, probability_JRK):
+                compiled.softmax_backward_(grad_JRK, probability_JRK)
+            else:
+                grad_JRK = torch._softmax_backward_data(grad_JRK, probability_JRK, -1, grad_JRK.dtype)
             if slope is not None:
                 grad_JRK.mul_(slope)
             grad_JRD = torch.bmm(grad_JRK, key_JND[:, keys]).mul_(settings.scaling)

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luthier.kernels import compiled
 from luthier.kernels.autocast import wanted_dtype, without_autocast
+from luthier.kernels.token_rows import Places, TrainedRows
 
 # Shapes: N positions, C positions of one chunk, D hidden width, V vocabulary.
 
@@ -30,6 +32,7 @@ def linear_cross_entropy(
     logit_scale: float = 1.0,
     reduction: str = "sum",
     weights_N: Tensor | None = None,
+    rows: TrainedRows | None = None,
 ) -> Tensor:
     """Return the cross-entropy of ``hidden @ weight.T (+ bias)``.
 
@@ -43,6 +46,7 @@ def linear_cross_entropy(
         logit_scale: Factor of the logits, before the cap.
         reduction: ``sum``, ``mean``, or ``none`` for [N].
         weights_N: Factor of each position's loss, float32; None for 1. A mean is over positions all the same.
+        rows: Rows that stand in the place of some of the head's and train instead of it.
 
     Raises:
         ValueError: Unknown reduction.
@@ -56,9 +60,12 @@ def linear_cross_entropy(
         # A function is told only whether its inputs train, not whether a gradient is recorded.
         weight_VD, bias = weight_VD.detach(), None if bias is None else bias.detach()
         hidden_ND = hidden_ND.detach()
+    trained, places = (weight_VD, None) if rows is None else (rows.values_RD, rows.places)
+    if rows is not None and not torch.is_grad_enabled():
+        trained = trained.detach()
     loss_N = _LinearCrossEntropy.apply(
         hidden_ND.to(wanted_dtype(hidden_ND.dtype)),
-        weight_VD,
+        trained,
         bias,
         targets_N,
         label_smoothing,
@@ -66,6 +73,8 @@ def linear_cross_entropy(
         logit_scale,
         reduction == "none",
         weights_N,
+        None if rows is None else rows.merged_into(weight_VD),
+        places,
     )
     if reduction == "none":
         return loss_N
@@ -97,12 +106,28 @@ class _Head:
         return grad_CV.mul_(self.scale) if self.scale != 1 else grad_CV
 
 
-def _loss_and_gradient(logits_CV: Tensor, targets_C: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Return the loss of each position in float32 and the gradient of the logits.
+def _loss_and_gradient(
+    logits_CV: Tensor,
+    targets_C: Tensor,
+    smoothing: float,
+    *,
+    differentiates: bool = True,
+    is_bent: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Return the loss of each position in float32 and the gradient of the logits, which may take their place.
 
     The target's probability is taken as p / (p + everything else), with the rest summed in float32: near 1, where
     bfloat16 has steps of 0.004, the loss and the target's gradient (p - 1) keep their relative precision.
+
+    Args:
+        logits_CV: Used up unless ``is_bent``.
+        targets_C: Labels.
+        smoothing: Share of each label spread evenly over the vocabulary.
+        differentiates: Whether the gradient is wanted.
+        is_bent: The logits are needed afterwards.
     """
+    if not smoothing and not is_bent and compiled.fits(logits_CV) and targets_C.is_contiguous():
+        return compiled.cross_entropy_(logits_CV, targets_C, differentiates=differentiates), logits_CV
     # Indexing, not gather and scatter: those copy the whole bfloat16 chunk to float32 and back.
     at_target = (torch.arange(len(targets_C)), targets_C)
     grad_CV = torch.softmax(logits_CV, dim=-1)
@@ -149,15 +174,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         scale: float,
         by_position: bool,
         weights_N: Tensor | None,
+        merged_VD: Tensor | None,
+        places: Places | None,
     ) -> Tensor:
-        head = _Head(weight_VD, bias, hidden_ND.dtype, softcap, scale)
+        # Where only some rows train, ``weight_VD`` is those rows and ``merged_VD`` the head with them in place.
+        whole_VD = weight_VD if merged_VD is None else merged_VD
+        head = _Head(whole_VD, bias, hidden_ND.dtype, softcap, scale)
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         # Per-position losses meet weights that are known only in the backward pass: the head's gradient waits.
         sums_now = (needs_weight or needs_bias) and not by_position
         needs_any = needs_hidden or sums_now
         grad_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
         sums = (
-            _HeadGradient(weight_VD if needs_weight else None, bias if needs_bias else None)
+            _HeadGradient(weight_VD if needs_weight else None, bias if needs_bias else None, places)
             if sums_now
             else None
         )
@@ -166,7 +195,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(targets_N), step):
             chunk = slice(start, start + step)
             logits_CV = head.logits(hidden_ND[chunk])
-            loss_N[chunk], grad_CV = _loss_and_gradient(logits_CV, targets_N[chunk], smoothing)
+            loss_N[chunk], grad_CV = _loss_and_gradient(
+                logits_CV, targets_N[chunk], smoothing, differentiates=needs_any, is_bent=softcap is not None
+            )
             weights_C = None if weights_N is None else weights_N[chunk]
             if weights_C is not None:
                 loss_N[chunk] *= weights_C
@@ -182,8 +213,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.by_position = by_position
         ctx.settings = (smoothing, softcap, scale)
         recomputed = (
-            (hidden_ND, weight_VD, bias, targets_N) if by_position and (needs_weight or needs_bias) else ()
+            (hidden_ND, whole_VD, weight_VD, bias, targets_N)
+            if by_position and (needs_weight or needs_bias)
+            else ()
         )
+        ctx.places = places
         ctx.weights_N = weights_N
         ctx.save_for_backward(
             grad_hidden_ND, sums.weight_VD if sums else None, sums.bias_V if sums else None, *recomputed
@@ -196,7 +230,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_hidden_ND, grad_weight_VD, grad_bias_V, *recomputed = ctx.saved_tensors
         if recomputed:
             grad_N = grad if ctx.weights_N is None else grad * ctx.weights_N
-            grad_weight_VD, grad_bias_V = _head_gradient_again(grad_N, *recomputed, *ctx.settings)
+            grad_weight_VD, grad_bias_V = _head_gradient_again(grad_N, *recomputed, *ctx.settings, ctx.places)
         if grad_hidden_ND is not None:
             factor = grad.unsqueeze(1) if ctx.by_position else grad
             grad_hidden_ND = (grad_hidden_ND * factor).to(grad_hidden_ND.dtype)
@@ -211,15 +245,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
             grad_hidden_ND,
             grad_weight_VD if needs_weight else None,
             grad_bias_V if needs_bias else None,
-            *(None,) * 6,
+            *(None,) * 8,
         )
 
 
 class _HeadGradient:
-    """Sums of the head's gradient over chunks, in float32."""
+    """Sums of the head's gradient over chunks, in float32; of the rows at ``places`` alone where only those train."""
 
-    def __init__(self, weight_VD: Tensor | None, bias: Tensor | None) -> None:
-        self._like = weight_VD
+    def __init__(self, weight_VD: Tensor | None, bias: Tensor | None, places: Places | None = None) -> None:
+        self._places = places
         self.weight_VD = None if weight_VD is None else torch.zeros(weight_VD.shape, dtype=torch.float32)
         self.bias_V = None if bias is None else torch.zeros(bias.shape, dtype=torch.float32)
 
@@ -228,10 +262,11 @@ class _HeadGradient:
         if weights_C is not None:
             hidden_CD = (hidden_CD * weights_C.unsqueeze(1)).to(hidden_CD.dtype)
         if self.weight_VD is not None:
-            if grad_CV.dtype == torch.float32:
-                self.weight_VD.addmm_(grad_CV.t(), hidden_CD)
+            grad_CR = grad_CV if self._places is None else grad_CV[:, self._places]
+            if grad_CR.dtype == torch.float32:
+                self.weight_VD.addmm_(grad_CR.t(), hidden_CD)
             else:
-                self.weight_VD.add_(torch.mm(grad_CV.t(), hidden_CD))
+                self.weight_VD.add_(torch.mm(grad_CR.t(), hidden_CD))
         if self.bias_V is not None:
             if weights_C is not None:
                 grad_CV = grad_CV.float() * weights_C.unsqueeze(1)
@@ -241,20 +276,22 @@ class _HeadGradient:
 def _head_gradient_again(
     grad_N: Tensor,
     hidden_ND: Tensor,
-    weight_VD: Tensor,
+    whole_VD: Tensor,
+    trained_VD: Tensor,
     bias: Tensor | None,
     targets_N: Tensor,
     smoothing: float,
     softcap: float | None,
     scale: float,
+    places: Places | None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Compute the logits once more, to weight each position's part of the head's gradient."""
-    head = _Head(weight_VD, bias, hidden_ND.dtype, softcap, scale)
-    sums = _HeadGradient(weight_VD, bias)
+    head = _Head(whole_VD, bias, hidden_ND.dtype, softcap, scale)
+    sums = _HeadGradient(trained_VD, bias, places)
     for start in range(0, len(targets_N), _CHUNK_TRAINED_HEAD):
         chunk = slice(start, start + _CHUNK_TRAINED_HEAD)
         logits_CV = head.logits(hidden_ND[chunk])
-        _, grad_CV = _loss_and_gradient(logits_CV, targets_N[chunk], smoothing)
+        _, grad_CV = _loss_and_gradient(logits_CV, targets_N[chunk], smoothing, is_bent=softcap is not None)
         grad_CV = head.through_bend(grad_CV, logits_CV)
         sums.add(grad_CV.mul_(grad_N[chunk].unsqueeze(1).to(grad_CV.dtype)), hidden_ND[chunk])
     return sums.weight_VD, sums.bias_V

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luthier.kernels import compiled
 from luthier.kernels.autocast import without_autocast
 
 # Shapes: N tokens, D width.
@@ -31,12 +32,16 @@ class _RMSNorm(torch.autograd.Function):
     @staticmethod
     @without_autocast
     def forward(ctx: Any, inputs: Tensor, weight_D: Tensor, epsilon: float, offset: float) -> Tensor:
+        ctx.offset = offset
+        if compiled.fits(inputs):
+            out, inverse = compiled.rms_norm(inputs, weight_D.float() + offset, epsilon)
+            ctx.save_for_backward(inputs, weight_D, inverse)
+            return out
         wide = inputs.float()
         mean_square = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(inputs.shape[-1])
         inverse = mean_square.add_(epsilon).rsqrt_()
         out = torch.mul(wide, inverse).mul_(weight_D.float() + offset).to(inputs.dtype)
         ctx.save_for_backward(inputs, weight_D, inverse)
-        ctx.offset = offset
         return out
 
     @staticmethod
@@ -44,6 +49,9 @@ class _RMSNorm(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight_D, inverse = ctx.saved_tensors
         needs_inputs, needs_weight = ctx.needs_input_grad[:2]
+        if not needs_weight and compiled.fits(grad, inputs):
+            weight_D = weight_D.float() + ctx.offset
+            return compiled.rms_norm_backward(grad, inputs, weight_D, inverse), None, None, None
         normed = inputs.float().mul_(inverse) if inputs.dtype != torch.float32 else inputs * inverse
         wide_grad = grad.float()
         grad_inputs = grad_weight = None
