@@ -21,6 +21,10 @@ DATA_COMMANDS = {
     "augment": ("luthier.cli.data.augment:augment", "Make new rows from those that are there."),
     "balance": ("luthier.cli.data.balance:balance", "Weight, repeat or leave out rows by class or group."),
     "profile": ("luthier.cli.data.profile:profile", "Report classes, lengths, languages, bias and drift."),
+    "vocabulary": (
+        "luthier.cli.data.vocabulary:vocabulary",
+        "Find terms that a tokenizer shatters; show what tokens for them save.",
+    ),
     "versions": (
         "luthier.cli.data.versions:versions",
         "Keep data sets under version: snapshots, differences, lineage, tiers, rights.",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 base_option = click.option(
     "--base", default="smollm2-135m-instruct", show_default=True, help="Base whose tokenizer is used."
@@ -55,4 +58,22 @@ def row_bar(what: str, *, is_silent: bool) -> Iterator[Callable[[int], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what)
-        yield lambda rows: progress.update(task, description=f"{what} {rows:,} rows")
+        yield lambda rows: progress.update(task, description=f"{what} {count_of(rows, 'row')}")
+
+
+def pairs_of(option: str, entries: Sequence[str]) -> list[tuple[str, str]]:
+    """Return name and value of each NAME=VALUE.
+
+    Args:
+        option: As it is written, for the error.
+        entries: What was given.
+
+    Raises:
+        DataError: One has no `=`.
+    """
+    pairs = [entry.partition("=") for entry in entries]
+    if wrong := next((entry for entry, (_, sign, _) in zip(entries, pairs, strict=True) if not sign), None):
+        raise DataError(
+            f"{wrong!r} has no =", where=option, cure="what it is called here = what the file has"
+        )
+    return [(name, value) for name, _, value in pairs]

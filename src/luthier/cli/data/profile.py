@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from luthier.cli.data.options import row_bar
+from luthier.cli.data.options import pairs_of, row_bar
 from luthier.cli.output import json_option, print_facts, print_json, print_table
 from luthier.core.errors import DataError
 
@@ -82,7 +82,7 @@ def _read(files: Sequence[Path], options: dict[str, Any], as_json: bool) -> Prof
     profiler = Profiler(
         bins=_bins(options["bins"]), tokenizer=tokenizer, has_languages=not options["no_language"]
     )
-    columns = dict(_pairs("--column", options["columns"]))
+    columns = dict(pairs_of("--column", options["columns"]))
     parents = {file.parent for file in files}
     folder = next(iter(parents)) if len(parents) == 1 else None
     with row_bar("reading", is_silent=as_json) as advance:
@@ -101,18 +101,9 @@ def _read(files: Sequence[Path], options: dict[str, Any], as_json: bool) -> Prof
     return profiler
 
 
-def _pairs(option: str, entries: Sequence[str]) -> list[tuple[str, str]]:
-    pairs = [entry.partition("=") for entry in entries]
-    if wrong := next((entry for entry, (_, sign, _) in zip(entries, pairs, strict=True) if not sign), None):
-        raise DataError(
-            f"{wrong!r} has no =", where=option, cure="what it is called here = what the file has"
-        )
-    return [(name, value) for name, _, value in pairs]
-
-
 def _bins(entries: Sequence[str]) -> dict[str, list[float]]:
     bins = {}
-    for name, edges in _pairs("--bins", entries):
+    for name, edges in pairs_of("--bins", entries):
         try:
             bins[name] = sorted({float(edge) for edge in edges.split(",")})
         except ValueError as error:

@@ -1,0 +1,1 @@
+"""Terms that a tokenizer shatters, tokens for them, and what that saves."""
