@@ -50,17 +50,18 @@ def test_swiglu_and_its_gradient(dtype: torch.dtype, tolerance: float) -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), TYPES)
 def test_rms_norm_and_its_gradient(dtype: torch.dtype, tolerance: float) -> None:
     x, grad, weight = (
-        _random(2, 19, 40, dtype=dtype) * 5,
-        _random(2, 19, 40, seed=1, dtype=dtype),
+        _random(2, 79, 40, dtype=dtype) * 5,
+        _random(2, 79, 40, seed=1, dtype=dtype),
         _random(40, seed=2),
     )
-    wide = x.double().requires_grad_()
-    expected = wide / (wide.square().mean(-1, keepdim=True) + 1e-5).sqrt() * weight.double()
+    wide, wide_weight = x.double().requires_grad_(), weight.double().requires_grad_()
+    expected = wide / (wide.square().mean(-1, keepdim=True) + 1e-5).sqrt() * wide_weight
     expected.backward(grad.double())
     found, inverse = compiled.rms_norm(x, weight, 1e-5)
     _close(found, expected.detach(), tolerance * 4)
-    assert wide.grad is not None
+    assert wide.grad is not None and wide_weight.grad is not None
     _close(compiled.rms_norm_backward(grad, x, weight, inverse), wide.grad, tolerance)
+    _close(compiled.rms_norm_weight_backward(grad, x, inverse), wide_weight.grad, 1e-5)
 
 
 @needs_build

@@ -32,6 +32,8 @@ _FLAGS = (
     "-fPIC",
 )
 _TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+_BLOCK = 64
+"""Rows whose sum is one row of what ``rms_norm_weight_backward`` writes; as in the source."""
 _LONGEST_BUILD_SECONDS = 120
 
 
@@ -74,6 +76,15 @@ def rms_norm_backward(grad: Tensor, inputs: Tensor, weight_D: Tensor, inverse: T
     rows = inputs.numel() // width
     _call("rms_norm_backward", inputs.dtype, grad, inputs, weight_D, inverse, out, rows, width)
     return out
+
+
+def rms_norm_weight_backward(grad: Tensor, inputs: Tensor, inverse: Tensor) -> Tensor:
+    """Return the gradient [D] of the weight in float32."""
+    width = inputs.shape[-1]
+    rows = inputs.numel() // width
+    sums = torch.empty(-(-rows // _BLOCK), width)
+    _call("rms_norm_weight_backward", inputs.dtype, grad, inputs, inverse, sums, rows, width)
+    return sums.sum(dim=0)
 
 
 def rotate(x_THD: Tensor, cosine_TD: Tensor, sine_TD: Tensor, *, direction: int = 1) -> Tensor:

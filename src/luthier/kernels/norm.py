@@ -49,9 +49,12 @@ class _RMSNorm(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight_D, inverse = ctx.saved_tensors
         needs_inputs, needs_weight = ctx.needs_input_grad[:2]
-        if not needs_weight and compiled.fits(grad, inputs):
+        if compiled.fits(grad, inputs):
+            of_weight = compiled.rms_norm_weight_backward(grad, inputs, inverse) if needs_weight else None
+            if not needs_inputs:
+                return None, of_weight, None, None
             weight_D = weight_D.float() + ctx.offset
-            return compiled.rms_norm_backward(grad, inputs, weight_D, inverse), None, None, None
+            return compiled.rms_norm_backward(grad, inputs, weight_D, inverse), of_weight, None, None
         normed = inputs.float().mul_(inverse) if inputs.dtype != torch.float32 else inputs * inverse
         wide_grad = grad.float()
         grad_inputs = grad_weight = None

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SMALL 16384 /* values below which a second thread costs more than it brings */
+#define BLOCK 64    /* rows that are summed one after the other; compiled.py knows it too */
 
 static inline float from_bits(uint32_t bits) {
     float value;
