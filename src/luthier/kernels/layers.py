@@ -16,17 +16,22 @@ from luthier.kernels.lora_linear import FusedLoraLinear, lora_obstacle
 from luthier.kernels.norm import FusedRMSNorm, rms_norm_form
 from luthier.kernels.packed_encoder import Encoder
 from luthier.kernels.patch import Patch
+from luthier.models.quantized import dense_dtype, is_packed, weight_of
+
+_PEFT_OVER_4_BITS = "peft.tuners.lora.bnb"
+"""Not imported: it needs bitsandbytes, which few models do."""
 
 
 class FusedLinear:
-    """Mixin that is put before ``nn.Linear`` whose weight trains or is stored in another type."""
+    """Mixin that is put before ``nn.Linear`` whose weight trains or is stored in another type or in 4 bits."""
 
     luthier_dtype: torch.dtype
 
     def forward(self, input: Tensor) -> Tensor:
         """Return ``input @ weight.T + bias`` in the compute type."""
         module: Any = self
-        return fused_linear(input, module.weight, module.bias, dtype=wanted_dtype(module.luthier_dtype))
+        dtype = wanted_dtype(module.luthier_dtype)
+        return fused_linear(input, weight_of(module), module.bias, dtype=dtype)
 
 
 class CastEmbedding:
@@ -57,6 +62,10 @@ def patch_linear_layers(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch)
         if id(module) in inside_lora:
             continue
         kind, weight = type(module), getattr(module, "weight", None)
+        if is_packed(module):
+            patch.mix_in(module, FusedLinear, luthier_dtype=patch.dtype)
+            num_fast += 1
+            continue
         if not isinstance(weight, Tensor) or not weight.is_floating_point():
             continue
         is_cast = weight.dtype != patch.dtype
@@ -79,7 +88,8 @@ def _patch_lora(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> set[
     inside: set[int] = set()
     layers: list[Any] = [module for module in parts.base.modules() if isinstance(module, LoraLayer)]
     for module in layers:
-        obstacle = lora_obstacle(module) if type(module) is LoraLinear else f"LoRA of {type(module).__name__}"
+        is_linear = type(module) is LoraLinear or type(module).__module__ == _PEFT_OVER_4_BITS
+        obstacle = lora_obstacle(module) if is_linear else f"LoRA of {type(module).__name__}"
         if obstacle:
             obstacles.append(obstacle)
             continue
@@ -123,7 +133,7 @@ def _not_gated(module: Any) -> str | None:
     flags = [(child, child.training) for child in module.modules()]
     module.eval()
     gate: Any = getattr(module.gate_proj, "base_layer", module.gate_proj)
-    probe = torch.randn(3, gate.in_features, generator=torch.Generator().manual_seed(0)).to(gate.weight.dtype)
+    probe = torch.randn(3, gate.in_features, generator=torch.Generator().manual_seed(0)).to(dense_dtype(gate))
     with torch.no_grad():
         found = module(probe)
         expected = module.down_proj(module.act_fn(module.gate_proj(probe)) * module.up_proj(probe))

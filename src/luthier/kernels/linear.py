@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from luthier.kernels.autocast import without_autocast
+from luthier.models.quantized import PackedWeight
 
 # Shapes: N tokens, I inputs, O outputs, R rank of all active adapters together.
 
@@ -32,9 +34,9 @@ class LinearWeights:
     NUM_TENSORS = 4
 
     @classmethod
-    def cast(cls, tensors: tuple[Tensor | None, ...], dtype: torch.dtype) -> LinearWeights:
-        """Take the four tensors in order, without gradient, in ``dtype``."""
-        return cls(*(None if tensor is None else tensor.detach().to(dtype) for tensor in tensors))  # type: ignore[arg-type]
+    def cast(cls, tensors: tuple[Tensor | PackedWeight | None, ...], dtype: torch.dtype) -> LinearWeights:
+        """Take the four tensors in order, without gradient, in ``dtype``; a matrix in 4 bits becomes dense here."""
+        return cls(*(_cast(tensor, dtype) for tensor in tensors))  # type: ignore[arg-type]
 
     def forward(self, inputs_NI: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the outputs [N, O] and, with LoRA, ``inputs @ down.T`` [N, R]."""
@@ -86,9 +88,26 @@ class LinearWeights:
         )
 
 
+def _cast(tensor: Tensor | PackedWeight | None, dtype: torch.dtype) -> Tensor | None:
+    if tensor is None:
+        return None
+    return tensor.dense(dtype) if isinstance(tensor, PackedWeight) else tensor.detach().to(dtype)
+
+
+def keep_weights(ctx: Any, weights: Sequence[Tensor | PackedWeight]) -> tuple[Tensor | None, ...]:
+    """Note the matrices in 4 bits on ``ctx``; return the others, for ``save_for_backward``, in their places."""
+    ctx.packed = tuple(weight if isinstance(weight, PackedWeight) else None for weight in weights)
+    return tuple(None if isinstance(weight, PackedWeight) else weight for weight in weights)
+
+
+def kept_weights(ctx: Any, saved: Sequence[Tensor | None]) -> tuple[Tensor | PackedWeight, ...]:
+    """Return all matrices again, from what `keep_weights` returned."""
+    return tuple(packed or weight for packed, weight in zip(ctx.packed, saved, strict=True))
+
+
 def fused_linear(
     inputs: Tensor,
-    weight_OI: Tensor,
+    weight_OI: Tensor | PackedWeight,
     bias_O: Tensor | None = None,
     down_RI: Tensor | None = None,
     up_OR: Tensor | None = None,
@@ -99,7 +118,7 @@ def fused_linear(
 
     Args:
         inputs: [..., I].
-        weight_OI: The layer's weight, in any floating type; a gradient only where it trains.
+        weight_OI: The layer's weight, in any floating type or in 4 bits; a gradient only where it trains.
         bias_O: The layer's bias.
         down_RI: LoRA's A, of all adapters one below the other.
         up_OR: LoRA's B times its scaling, side by side.
@@ -117,7 +136,7 @@ class _FusedLinear(torch.autograd.Function):
     def forward(
         ctx: Any,
         inputs: Tensor,
-        weight_OI: Tensor,
+        weight_OI: Tensor | PackedWeight,
         bias_O: Tensor | None,
         down_RI: Tensor | None,
         up_OR: Tensor | None,
@@ -127,9 +146,10 @@ class _FusedLinear(torch.autograd.Function):
         layer = LinearWeights.cast((weight_OI, bias_O, down_RI, up_OR), dtype)
         out_NO, inner_NR = layer.forward(inputs_NI)
         _, needs_weight, _, needs_down, _ = ctx.needs_input_grad[:5]
-        # The uncast weight is kept: a cast copy of every trained matrix would cost half the model again.
+        # The weight is kept as it is stored: a cast copy of every matrix would cost the model again.
+        (weight,) = keep_weights(ctx, (weight_OI,))
         ctx.save_for_backward(
-            inputs_NI if needs_weight or needs_down else None, inner_NR, weight_OI, layer.down_RI, layer.up_OR
+            inputs_NI if needs_weight or needs_down else None, inner_NR, weight, layer.down_RI, layer.up_OR
         )
         ctx.shape, ctx.inputs_dtype, ctx.dtype = inputs.shape, inputs.dtype, dtype
         return out_NO.view(*inputs.shape[:-1], out_NO.shape[-1])
@@ -137,7 +157,8 @@ class _FusedLinear(torch.autograd.Function):
     @staticmethod
     @without_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inputs_NI, inner_NR, weight_OI, down_RI, up_OR = ctx.saved_tensors
+        inputs_NI, inner_NR, weight, down_RI, up_OR = ctx.saved_tensors
+        (weight_OI,) = kept_weights(ctx, (weight,))
         layer = LinearWeights.cast((weight_OI, None, down_RI, up_OR), ctx.dtype)
         grad_NO = grad.reshape(-1, grad.shape[-1]).to(ctx.dtype)
         grad_inputs, *rest = layer.backward(grad_NO, inputs_NI, inner_NR, ctx.needs_input_grad[:5])

@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 from luthier.kernels.autocast import wanted_dtype
 from luthier.kernels.linear import fused_linear
+from luthier.models.quantized import dense_dtype, is_packed, weight_of
 
 
 def lora_obstacle(module: Any) -> str | None:
-    """Return why a ``peft.tuners.lora.Linear`` cannot be fused, or None if it can."""
+    """Return why a LoRA layer of PEFT over a linear layer cannot be fused, or None if it can."""
     base = module.base_layer
-    if type(base) is not nn.Linear:
+    if type(base) is not nn.Linear and not is_packed(base):
         return f"LoRA over {type(base).__name__}, not over nn.Linear"
-    if not base.weight.is_floating_point():
+    if not base.weight.is_floating_point() and not is_packed(base):
         return f"LoRA over a weight of type {base.weight.dtype}"
     if module.lora_variant:
         return f"the LoRA variant {type(next(iter(module.lora_variant.values()))).__name__}"
@@ -61,7 +62,7 @@ def is_plain_call(module: Any, kwargs: dict[str, Any]) -> bool:
 
 
 class FusedLoraLinear:
-    """Mixin that is put before ``peft.tuners.lora.Linear``."""
+    """Mixin that is put before ``peft.tuners.lora.Linear`` and its like over a matrix in 4 bits."""
 
     luthier_dtype: torch.dtype
 
@@ -71,21 +72,21 @@ class FusedLoraLinear:
         base, dtype = module.base_layer, wanted_dtype(module.luthier_dtype)
         if module.merged != module.disable_adapters and not args and not kwargs:
             # PEFT runs the base layer alone here; its weight may be stored in another type than is computed in.
-            return fused_linear(x, base.weight, base.bias, dtype=dtype)
+            return fused_linear(x, weight_of(base), base.bias, dtype=dtype)
         if args or is_plain_call(module, kwargs):
-            return super().forward(x.to(base.weight.dtype), *args, **kwargs).to(dtype)  # type: ignore[misc]
+            return super().forward(x.to(dense_dtype(base)), *args, **kwargs).to(dtype)  # type: ignore[misc]
         if has_dropout(module):
             return _with_dropout(module, x, dtype)
         down_RI, up_OR, extra_bias = active_factors(module)
         bias = (
             base.bias if extra_bias is None else extra_bias if base.bias is None else base.bias + extra_bias
         )
-        return fused_linear(x, base.weight, bias, down_RI, up_OR, dtype=dtype)
+        return fused_linear(x, weight_of(base), bias, down_RI, up_OR, dtype=dtype)
 
 
 def _with_dropout(module: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
     """Each adapter sees its own dropped inputs, so each one is a product of its own."""
-    out = fused_linear(x, module.base_layer.weight, module.base_layer.bias, dtype=dtype)
+    out = fused_linear(x, weight_of(module.base_layer), module.base_layer.bias, dtype=dtype)
     for name in module.active_adapters:
         if name not in module.lora_A:
             continue

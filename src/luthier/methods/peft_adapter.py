@@ -9,6 +9,7 @@ import torch
 
 from luthier.methods.contract import Method, in_float32
 from luthier.models.heads import head_of
+from luthier.models.quantized import matrix_shape
 from luthier.plan.adapted_layers import adapted_layers, short_names
 from luthier.plan.base_facts import layer_of
 
@@ -19,7 +20,7 @@ def linear_layers_in(model: Any) -> dict[str, tuple[int, int]]:
 
     head = head_of(model)
     return {
-        name: (module.weight.shape[0], module.weight.shape[1])
+        name: matrix_shape(module)
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear | Conv1D)
         and layer_of(f"{name}.") is not None

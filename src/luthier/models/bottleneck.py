@@ -11,6 +11,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPIN
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import Tensor, nn
 
+from luthier.models.quantized import matrix_shape
 from luthier.plan.layer_roles import role_of
 
 PEFT_TYPE: Any = "BOTTLENECK"
@@ -136,7 +137,7 @@ class BottleneckModel(BaseTuner):
 
     def _adapter(self, config: BottleneckConfig, adapter_name: str, layer: Any, key: str) -> Bottleneck:
         """Return a new adapter, or the one that layers of this place and width share."""
-        width = layer.weight.shape[0]
+        width, _ = matrix_shape(layer)
         shared: dict[Any, Bottleneck] = self.__dict__.setdefault("_shared_adapters", {})
         place = (adapter_name, role_of(key), width)
         if config.share_across_layers and place in shared:

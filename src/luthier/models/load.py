@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -154,7 +154,7 @@ def load_model(
             is_new = new_head_seed is not None and not head.is_in(config)
             options |= {"config": head.configure(config), "ignore_mismatched_sizes": is_new}
             if is_new:
-                options["key_mapping"] = _trunk_renamed(folder, config, head)
+                options["key_mapping"] = trunk_renamed(folder, config, head)
         with torch.random.fork_rng(enabled=is_new):
             if is_new:
                 torch.manual_seed(new_head_seed or 0)
@@ -171,7 +171,7 @@ def load_model(
     mismatched = {key if isinstance(key, str) else str(key[0]) for key in report["mismatched_keys"]}
     absent = sorted({*report["missing_keys"], *mismatched})
     if is_new:
-        absent = _without_new_head(model, absent)
+        absent = _without_new_head(model, absent, new_head_seed or 0)
     # transformers fills absent weights with random numbers and goes on; a random layer ruins a model silently.
     if absent:
         raise ModelError(f"{folder} lacks {len(absent)} weights of its architecture, e.g. {absent[0]}")
@@ -180,7 +180,7 @@ def load_model(
     return model.eval()
 
 
-def _trunk_renamed(folder: Path, config: Any, head: TaskHead) -> dict[str, str]:
+def trunk_renamed(folder: Path, config: Any, head: TaskHead) -> dict[str, str]:
     """Return how the names of a decoder's layers change where the class with the head calls its trunk another name.
 
     Llama for question answering calls ``transformer`` what Llama otherwise calls ``model``; transformers would find
@@ -194,19 +194,20 @@ def _trunk_renamed(folder: Path, config: Any, head: TaskHead) -> dict[str, str]:
     return {r"^model\.": f"{prefix}."} if is_other and not has_own else {}
 
 
-def _without_new_head(model: Any, absent: list[str]) -> list[str]:
+def _without_new_head(model: Any, absent: list[str], seed: int) -> list[str]:
     """Return the absent weights that are none of the new head's, and take care that all of the head is new."""
     import torch
 
     part = head_of(model)
     others = [name for name in absent if not part.holds(name)]
     if len(others) == len(absent):  # the folder has a head of the same shape, for other labels
-        for name in part.modules:
-            for layer in model.get_submodule(name).modules() if name != "pooler" else ():
-                if isinstance(layer, torch.nn.Linear):
-                    torch.nn.init.normal_(layer.weight, std=getattr(model.config, "initializer_range", 0.02))
-                    if layer.bias is not None:
-                        torch.nn.init.zeros_(layer.bias)
+        generator = torch.Generator().manual_seed(seed)
+        spread = getattr(model.config, "initializer_range", 0.02)
+        for name, layer in model.named_modules():
+            if isinstance(layer, torch.nn.Linear) and part.holds(name) and ".pooler." not in f".{name}.":
+                torch.nn.init.normal_(layer.weight, std=spread, generator=generator)
+                if layer.bias is not None:
+                    torch.nn.init.zeros_(layer.bias)
     return others
 
 
@@ -222,6 +223,9 @@ class ResultRecord:
     tokenizer_hash: str
     four_bit: dict[str, Any] | None = None
     """How the base was stored in 4 bits while the adapter was trained; None where it was not."""
+
+    objective: dict[str, Any] = field(default_factory=dict)
+    """Keys of the objective, and ``max_length``: predictions divide and read rows as the training did."""
 
     def save(self, folder: Path) -> None:
         """Write the record into the result's folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from luthier.plan.base_facts import BaseFacts
+from luthier.plan.four_bit import bytes_saved
 from luthier.plan.trainable import Trainable
 from luthier.recipe.schema import Recipe
 
@@ -64,5 +65,6 @@ def memory_need(recipe: Recipe, base: BaseFacts, trainable: Trainable) -> Memory
             base.num_layers, 1
         )  # each layer's input, and one layer anew
     kept += _TOP_COPIES * hidden
-    fixed = _PROCESS_BYTES + num_frozen * value_bytes + trainable.num_trainable * _TRAINED_BYTES
+    frozen = num_frozen * value_bytes - bytes_saved(recipe.model, base)
+    fixed = _PROCESS_BYTES + frozen + trainable.num_trainable * _TRAINED_BYTES
     return MemoryNeed(fixed, max(1, kept * value_bytes))

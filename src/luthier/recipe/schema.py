@@ -102,6 +102,11 @@ class Source(Section):
         description="Columns that are kept with each row for analysis and balance, e.g. topic or age.",
     )
     limit: PositiveInt | None = Field(None, description="Read only the first rows, this many.")
+    task: str | None = Field(
+        None,
+        description="Which task of `objective: {name: multitask}` the rows belong to. Default: what their own field "
+        "`task` says.",
+    )
 
 
 class EvalSection(Section):
@@ -124,7 +129,7 @@ class EvalSection(Section):
     near_duplicates: Literal["ignore", "together"] = Field(
         "ignore",
         description="`together` keeps rows whose texts are nearly the same (Jaccard of their n-grams from 0.8) "
-        "on one side.",
+        "on one side; training rows that are so like a row of `sources` are left out.",
     )
 
     @property
@@ -285,6 +290,9 @@ class Gate(Section):
     """
 
     metric: GateMetric = Field(description="The metric that decides.")
+    task: str | None = Field(
+        None, description="Of which task of `objective: {name: multitask}`; default: of all together."
+    )
     relative_to: Literal["base", "baseline"] | None = Field(
         None,
         description="Compare with the base model; or, where the task has a head, with the baseline that always says "
@@ -318,10 +326,33 @@ class DataRecipe(Section):
     data: DataSection
 
 
+class PhaseSection(Section):
+    """A training that comes first, e.g. pretraining on raw text; the next one starts from its result.
+
+    It is a run of its own, with a report; what it leaves out it takes from the recipe.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
+        description="Its run is called by the recipe's name and this.",
+    )
+    data: DataSection
+    objective: Objective = Field(description="What is minimised.")
+    vocabulary: VocabularySection | None = Field(None, description="Tokens that it and what follows have.")
+    method: Method | None = Field(None, description="Which weights train; default: the recipe's.")
+    train: TrainSection | None = Field(None, description="Default: the recipe's.")
+    evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
+    gates: list[Gate] = Field(default_factory=list, description="Conditions for going on.")
+
+
 class Recipe(DataRecipe):
     """One fine-tuning job, from raw rows to a registered model."""
 
     model: ModelSection
+    before: list[PhaseSection] = Field(
+        default_factory=list,
+        description="Trainings that come first, in order; each starts from the result of the one before.",
+    )
     vocabulary: VocabularySection | None = Field(
         None, description="Tokens that the base does not have; default: its vocabulary stays as it is."
     )

@@ -37,11 +37,12 @@ class Forecast:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, and the bytes that a frozen one takes."""
+    """Parameters, the bytes that a frozen one takes, and what a base in 4 bits takes less."""
 
     num_total: int
     num_trainable: int
     bytes_per_frozen: int
+    bytes_saved: int = 0
 
 
 def forecast_training(
@@ -70,6 +71,7 @@ def forecast_training(
     peak = (
         cost.process_bytes
         + (size.num_total - size.num_trainable) * size.bytes_per_frozen
+        - size.bytes_saved
         + size.num_trainable * _ADAM_BYTES
         + largest * cost.kept_bytes_per_token
     )

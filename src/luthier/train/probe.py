@@ -18,6 +18,8 @@ import torch
 
 from luthier.data.example import Example
 from luthier.methods.contract import Method, trained_parameters
+from luthier.models.heads import TaskHead
+from luthier.models.quantized import FourBit, quantize_in_place
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
 from luthier.train.optimizer import build_optimizer
@@ -57,6 +59,7 @@ def probe_cost(
     prepare: Callable[[Any], None],
     dtype: torch.dtype,
     num_layers: int,
+    four_bit: FourBit | None = None,
 ) -> Cost:
     """Return the cost of training, measured in a few seconds.
 
@@ -69,12 +72,14 @@ def probe_cost(
         prepare: What training does to the model before the first step (fast path, checkpointing).
         dtype: Type of the computation.
         num_layers: Layers of the whole model.
+        four_bit: How the base is stored in 4 bits; None where it is not.
     """
     num_tokens = sum(len(row.input_ids) for row in rows)
     batch = objective.collate(rows)
     process_bytes = psutil.Process().memory_info().rss
     few, many = (
-        _Probe(base_folder, method, objective, batch, settings, prepare, dtype, n) for n in (_FEW, _MANY)
+        _Probe(base_folder, method, objective, batch, settings, prepare, dtype, n, four_bit)
+        for n in (_FEW, _MANY)
     )
     for probe in (few, many):  # the first pass allocates and chooses kernels
         probe.run()
@@ -110,9 +115,13 @@ class _Probe:
         prepare: Callable[[Any], None],
         dtype: torch.dtype,
         num_layers: int,
+        four_bit: FourBit | None,
     ) -> None:
         with torch.random.fork_rng():
-            self._model = method.apply(_small_model(folder, num_layers, dtype))
+            base = _small_model(folder, num_layers, dtype, objective.head)
+            if four_bit:
+                quantize_in_place(base, four_bit)
+            self._model = method.apply(base)
         prepare(self._model)
         parameters = trained_parameters(self._model)
         self.num_trained = sum(p.numel() for p in parameters.values())
@@ -176,11 +185,17 @@ class _Probe:
         return loss
 
 
-def _small_model(folder: Path, num_layers: int, dtype: torch.dtype) -> Any:
+def _small_model(folder: Path, num_layers: int, dtype: torch.dtype, head: TaskHead | None) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     config.num_hidden_layers = num_layers
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:num_layers]
-    return AutoModelForCausalLM.from_config(config, dtype=dtype)
+    if head is None:
+        return AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model = head.model_class().from_config(head.configure(config), dtype=dtype)
+    model.config.use_cache = False
+    text_config = model.config.get_text_config()
+    text_config.pad_token_id = text_config.pad_token_id or 0
+    return model
