@@ -27,6 +27,17 @@ class AdaLora(PeftAdapter):
 
     _section: AdaLoraMethod
 
+    def apply(self, model: Any) -> Any:
+        """Return a ``peft.PeftModel``.
+
+        PEFT keeps each adapter's rank as a parameter, which over a bfloat16 base becomes one that trains.
+        """
+        applied = super().apply(model)
+        for name, parameter in applied.named_parameters():
+            if ".ranknum." in name:
+                parameter.requires_grad_(False)
+        return applied
+
     def config(self, model: Any) -> Any:
         """Return PEFT's configuration; the number of steps is told before the first of them."""
         from peft import AdaLoraConfig

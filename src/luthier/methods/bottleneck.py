@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from luthier.core.errors import ModelError
+from luthier.methods.contract import refused_merge
 from luthier.methods.peft_adapter import PeftAdapter
 from luthier.plan.bottleneck_size import USUAL_REDUCTION
 from luthier.recipe.method_sections import BottleneckMethod
@@ -35,7 +35,4 @@ class Bottleneck(PeftAdapter):
 
     def merge(self, model: Any) -> Any:
         """Refuse: an activation stands between the two matrices."""
-        raise ModelError(
-            "bottleneck cannot be merged: there is an activation between its matrices",
-            cure="serve the adapter with its base, or train method: {name: lora}",
-        )
+        raise refused_merge(self._section.name)

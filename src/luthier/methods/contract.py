@@ -10,6 +10,9 @@ from typing import Any
 
 import torch
 
+from luthier.core.errors import ModelError
+from luthier.plan.compatibility import merge_refusal
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -89,6 +92,13 @@ class Method(StepHooks, ABC):
         Raises:
             ModelError: The method computes what no plain model can.
         """
+
+
+def refused_merge(method: str) -> ModelError:
+    """Return the error of a method whose result is more than a plain model computes."""
+    refused = merge_refusal(method)
+    assert refused is not None, f"{method} can be merged"
+    return ModelError(f"{method} cannot be merged: {refused.reason}", cure=refused.cure)
 
 
 def trained_parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:

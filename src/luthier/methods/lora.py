@@ -30,6 +30,8 @@ class Lora(PeftAdapter):
         applied = super().apply(model)
         if self._section.init_lora_weights == "pissa":
             self._initial = initial_factors(applied)
+        if self._section.use_dora:
+            _measure_lengths(applied)
         return applied
 
     def config(self, model: Any) -> Any:
@@ -56,3 +58,17 @@ class Lora(PeftAdapter):
             as_plain_lora(model, self._initial, folder)
         else:
             super().save(model, folder, dtype)
+
+
+@torch.no_grad()
+def _measure_lengths(model: Any) -> None:
+    """Set DoRA's lengths to those of the base's rows in float32.
+
+    PEFT measures them in the base's type but compares with lengths in float32: over a bfloat16 base the adapter would
+    begin up to 0.4 % away from the identity.
+    """
+    for module in model.modules():
+        if "default" in getattr(module, "lora_magnitude_vector", ()):
+            weight = module.get_base_layer().weight.float()
+            inputs = 0 if module.fan_in_fan_out else 1
+            module.lora_magnitude_vector["default"].weight.copy_(torch.linalg.norm(weight, dim=inputs))

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from luthier.core.errors import ModelError, TrainingError
-from luthier.methods.contract import Method, in_float32
+from luthier.core.errors import TrainingError
+from luthier.methods.contract import Method, in_float32, refused_merge
 from luthier.models.heads import head_of
 from luthier.models.virtual_tokens import put_below_head
 
@@ -67,7 +67,4 @@ class SoftPrompt(Method):
 
     def merge(self, model: Any) -> Any:
         """Refuse: what stands before a row is no part of any weight."""
-        raise ModelError(
-            f"{self._section.name} cannot be merged: its virtual tokens stand before each row, in no weight",
-            cure="serve the adapter with its base, or train method: {name: lora}",
-        )
+        raise refused_merge(self._section.name)
