@@ -24,7 +24,12 @@ COMMANDS = {
     "data": ("luthier.cli.data.group:data", "Look at rows, clean, compare, rate, multiply and version them."),
     "runs": ("luthier.cli.runs:runs", "List, show and compare runs."),
     "models": ("luthier.cli.models:models", "List, show, promote and roll back registered models."),
+    "predict": (
+        "luthier.cli.predict:predict",
+        "Predict with a model that has a task's head, e.g. a classifier.",
+    ),
     "chat": ("luthier.cli.chat:chat", "Talk to a run or a model."),
+    "prompt": ("luthier.cli.prompt.group:prompt", "Write prompts with variables and examples; compare them."),
     "serve": ("luthier.cli.serve:serve", "Serve a run or a model over the OpenAI API."),
     "doctor": ("luthier.cli.doctor:doctor", "Check this machine and installation."),
 }
@@ -41,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Bars and warnings of other libraries would break ours; what a user must know, Luthier says itself.
     os.environ.setdefault("TQDM_DISABLE", "1")
     _share_cores()
+    _bound_primitive_cache()
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         cli.main(arguments, prog_name="luthier", standalone_mode=False)
@@ -68,6 +74,15 @@ def _share_cores() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def _bound_primitive_cache() -> None:
+    """Keep 128 compiled matrix products instead of 1,024, unless the user says how many.
+
+    Read when torch multiplies first. oneDNN compiles a product, of about 0.7 MB, for each new shape; a packed
+    micro-batch has a new number of tokens, so that old ones are hardly ever met again, and one needs fewer than 128.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 
 def _end_with(error: LuthierError) -> None:
