@@ -209,7 +209,7 @@ class TestMessages:
             _reason({"messages": [{"role": "user", "content": [part]}, ANSWER]}, "messages")[0] == "not_text"
         )
 
-    @pytest.mark.parametrize("weight", [2, 0.5, "1", -1, [1]])
+    @pytest.mark.parametrize("weight", [True, "1", -1, [1]])
     def test_weight_of_another_value(self, weight: Any) -> None:
         reason, detail = _reason({"messages": [USER, {**ANSWER, "weight": weight}]}, "messages")
         assert reason == "wrong_type" and "messages[1].weight" in detail

@@ -37,6 +37,8 @@ def _sentence(event: dict[str, Any]) -> str | None:
             return f"{event['stage']}: {event['status']}{details}"
         case "step":
             return f"{event['stage']}: {event['name']}"
+        case "phase":
+            return f"{event['name']}: {event['objective']}"
         case "resume":
             return f"going on from step {event['step']} of {event['num_steps']}"
         case "evaluation":

@@ -23,7 +23,7 @@ _SHOWN_CHARACTERS = 160
 @recipe_options
 @click.option(
     "--until",
-    type=click.Choice(["rows", "data", "train", "evaluate", "register"]),
+    type=click.Choice(["rows", "vocabulary", "data", "train", "evaluate", "register"]),
     help="Stop after this stage.",
 )
 @click.option("--fresh", is_flag=True, help="Delete what an earlier run of this recipe left, and start over.")
@@ -44,12 +44,14 @@ def run(
     RECIPE is a YAML file or the name of a shipped recipe. A run that was interrupted goes on from
     its last checkpoint when the same command is given again; stages that are done are skipped.
     """
+    from luthier.core.run_folder import RunFolder
     from luthier.pipeline.job import open_job
     from luthier.pipeline.run import make_plan
     from luthier.pipeline.run import run as do
 
     plan = make_plan(load_recipe(recipe, overrides, resume=resume))
-    if resume and open_job(plan).folder.path.resolve() != resume.resolve():
+    # What a run is called follows from its base, which trainings that come first have yet to make.
+    if resume and not plan.before and open_job(plan).folder.path.resolve() != resume.resolve():
         raise LuthierError(
             "its recipe, data or base changed since it was started",
             where=str(resume),
@@ -58,9 +60,9 @@ def run(
     progress = make_progress(json_lines=as_json)
     try:
         job = do(plan, until=until, fresh=fresh, listeners=(progress,))
-    except GateFailedError:
+    except GateFailedError as error:
         progress.close()
-        show_run(open_job(plan).folder, as_json=as_json)
+        show_run(RunFolder(Path(str(error.where)).parents[1]), as_json=as_json)
         raise
     finally:
         progress.close()
@@ -80,6 +82,14 @@ def show_run(folder: RunFolder, *, as_json: bool) -> None:
 
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("run", summary["run"])]
+    for phase in summary.get("before", ()):
+        moved = ", ".join(f"{name} {b:.4g} → {t:.4g}" for name, (b, t) in phase["metrics"].items())
+        rows.append(
+            (
+                "before",
+                f"{phase['run']}: {phase['objective']}, {phase['steps']} steps{moved and '; ' + moved}",
+            )
+        )
     if data := summary.get("data"):
         text = f"{data['train']:,} to train, {data['eval']:,} held out, {data['rejected']:,} left out"
         rows.append(("rows", text))

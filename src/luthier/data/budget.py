@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 from luthier.data.example import Example, Rejection
 
 _LISTED_ROWS = 20
@@ -26,12 +27,17 @@ class SplitBudget:
     truncated: list[str] = field(default_factory=list)
     lost_end: list[str] = field(default_factory=list)
     escaped: list[str] = field(default_factory=list)
+    tools_as_text: list[str] = field(default_factory=list)
     lightest: float = 1.0
     heaviest: float = 1.0
 
     def add(self, examples: Sequence[Example]) -> None:
         """Count the examples of one row."""
         self.rows += 1
+        self.add_rest(examples)
+
+    def add_rest(self, examples: Sequence[Example]) -> None:
+        """Count examples of rows that are counted already."""
         for example in examples:
             self.lightest = min(self.lightest, example.weight)
             self.heaviest = max(self.heaviest, example.weight)
@@ -44,6 +50,7 @@ class SplitBudget:
                 (example.num_truncated, self.truncated),
                 (example.lost_end, self.lost_end),
                 (example.num_escaped, self.escaped),
+                (example.tools_as_text, self.tools_as_text),
             ):
                 if is_so:
                     places.append(example.place)
@@ -61,6 +68,7 @@ class SplitBudget:
             "truncated": _counted(self.truncated),
             "answers_without_end_token": _counted(self.lost_end),
             "special_token_text": _counted(self.escaped),
+            "tools_as_text": _counted(self.tools_as_text),
         }
 
 
@@ -88,7 +96,7 @@ def notices(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> 
     if rejections:
         counted = ", ".join(f"{n} {reason}" for reason, n in Counter(r.reason for r in rejections).items())
         sentences.append(
-            f"{len(rejections)} rows left out: {counted} (each with its reason in rejected.jsonl)"
+            f"{count_of(len(rejections), 'row')} left out: {counted} (each with its reason in rejected.jsonl)"
         )
     lightest = min(budget.lightest for budget in splits.values())
     heaviest = max(budget.heaviest for budget in splits.values())
@@ -100,16 +108,21 @@ def notices(splits: dict[str, SplitBudget], rejections: Sequence[Rejection]) -> 
     lost = [place for budget in splits.values() for place in budget.lost_end]
     escaped = [place for budget in splits.values() for place in budget.escaped]
     if truncated:
-        sentences.append(f"{truncated} rows cut to data.max_length")
+        sentences.append(f"{count_of(truncated, 'row')} cut to data.max_length")
     if lost:
         sentences.append(
-            f"{len(lost)} answers longer than data.max_length lost their end token, e.g. {lost[0]}: "
+            f"{count_of(len(lost), 'answer')} over data.max_length lost the end token, e.g. {lost[0]}: "
             "the model learns to run on there"
         )
     if escaped:
         sentences.append(
-            f"{len(escaped)} rows hold the characters of a special token, e.g. {escaped[0]}: "
+            f"the characters of a special token stand in {count_of(len(escaped), 'row')}, e.g. {escaped[0]}: "
             "they are trained as plain characters"
+        )
+    if tools := [place for budget in splits.values() for place in budget.tools_as_text]:
+        sentences.append(
+            f"the chat template knows no tools, and tools stand in {count_of(len(tools), 'row')}, e.g. {tools[0]}: "
+            "their turns are written as <tool_call> text, in serving too"
         )
     return tuple(sentences)
 

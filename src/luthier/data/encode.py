@@ -82,6 +82,9 @@ class ChatEncoder:
         if not sample.messages:
             detail = f"objective sft needs conversations, this row is {KINDS[sample.kind]}"
             return reject(sample, "not_a_conversation", detail)
+        if odd := next((m.weight for m in sample.messages if m.weight not in (0, 1)), None):
+            detail = f"a turn of weight {odd:g} needs an example of its own; set objective.expand_turns: true"
+            return reject(sample, "turn_weight", detail)
         try:
             chat = self._template.encode(sample.messages, sample.tools, self._loss_on)
         except ConversationError as error:
@@ -135,7 +138,12 @@ class ChatEncoder:
             lost_end=lost_end,
             num_escaped=chat.num_escaped,
             weight=sample.weight,
+            tools_as_text=not self._template.knows_tools and _uses_tools(sample),
         )
+
+
+def _uses_tools(sample: Sample) -> bool:
+    return bool(sample.tools) or any(turn.tool_calls or turn.role == "tool" for turn in sample.messages)
 
 
 class TextEncoder:
@@ -165,8 +173,8 @@ class TextEncoder:
         self._end = int(tokenizer.eos_token_id)
         self._max_length = max_length
 
-    def __call__(self, sample: Sample) -> list[Example] | Rejection:
-        """Encode one document."""
+    def document(self, sample: Sample) -> list[int] | Rejection:
+        """Return the tokens of one document, its end token last."""
         if sample.kind != "text" or sample.text is None:
             detail = f"objective pretraining needs raw text, this row is {KINDS[sample.kind]}"
             if sample.kind == "classification":
@@ -177,6 +185,13 @@ class TextEncoder:
             ids.append(self._end)
         if len(ids) < 2:
             return reject(sample, "no_labels", "the document has no token")
+        return ids
+
+    def __call__(self, sample: Sample) -> list[Example] | Rejection:
+        """Encode one document."""
+        ids = self.document(sample)
+        if isinstance(ids, Rejection):
+            return ids
         blocks = [ids[i : i + self._max_length] for i in range(0, len(ids), self._max_length)]
         if len(blocks[-1]) == 1:
             # A block of one token has nothing to predict; it takes a neighbour from the block before.

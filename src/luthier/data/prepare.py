@@ -17,6 +17,7 @@ from luthier.data.budget import SplitBudget, check_rows_left, label_budget, noti
 from luthier.data.curate.stage import REJECTED_FILE, CuratedRows, left_out_of, read_rows_of
 from luthier.data.encode import Encoder, LearningEncoder
 from luthier.data.example import Example, Rejection
+from luthier.data.full_blocks import FillingEncoder
 from luthier.data.row_json import dumps
 from luthier.data.sample import Sample
 from luthier.data.store import StoredExamples, write_examples
@@ -133,8 +134,11 @@ class _Encoding:
         """Yield the rows of a split that can be encoded."""
         budget = self.budgets[name] = SplitBudget()
         self.digest.update(f"{name}\n".encode())
+        encoder, entry = self._encoder, None
+        if name == "eval" and isinstance(encoder, FillingEncoder):
+            encoder = encoder.by_row
         for entry in read_rows_of(self._rows, name):
-            result = self._encoder(entry) if isinstance(entry, Sample) else entry
+            result = encoder(entry) if isinstance(entry, Sample) else entry
             self._done += 1
             if self._done % _PROGRESS_ROWS == 0 or self._done == self._total:
                 self._events.emit("progress", stage="data", done=self._done, total=self._total)
@@ -143,9 +147,16 @@ class _Encoding:
                 continue
             assert isinstance(entry, Sample)
             budget.add(result)
-            for example in result:
-                self._note(example)
-            yield entry, result
+            yield entry, self._noted(result)
+        if isinstance(encoder, FillingEncoder) and (rest := encoder.finish()):
+            assert isinstance(entry, Sample)
+            budget.add_rest(rest)
+            yield entry, self._noted(rest)
+
+    def _noted(self, examples: list[Example]) -> list[Example]:
+        for example in examples:
+            self._note(example)
+        return examples
 
     def _note(self, example: Example) -> None:
         self.digest.update(f"{len(example.input_ids)}\n".encode())
@@ -153,6 +164,8 @@ class _Encoding:
         self.digest.update(example.labels.tobytes())
         if example.token_type_ids is not None:
             self.digest.update(example.token_type_ids.tobytes())
+        if example.task is not None:
+            self.digest.update(f"task {example.task}\n".encode())
         if example.weight != 1.0:
             self.digest.update(f"weight {example.weight!r}\n".encode())
 

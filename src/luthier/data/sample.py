@@ -21,13 +21,14 @@ class Message:
         role: Who speaks.
         content: What is said; empty beside tool calls.
         tool_calls: Calls of an assistant turn: ``{"name": str, "arguments": dict | str}`` each.
-        weight: 0 leaves an assistant turn out of the loss, 1 keeps it (OpenAI's per-message weight).
+        weight: 0 leaves an assistant turn out of the loss, 1 keeps it (OpenAI's per-message weight); other numbers
+            are factors of its loss, which examples of single turns can carry.
     """
 
     role: Role
     content: str
     tool_calls: tuple[Mapping[str, Any], ...] = ()
-    weight: Literal[0, 1] = 1
+    weight: float = 1
 
 
 @dataclass(frozen=True, slots=True)

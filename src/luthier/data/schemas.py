@@ -228,8 +228,8 @@ def _message(entry: Mapping[str, Any], place: str) -> Message:
     if role not in ROLES:
         raise RowError("unknown_role", f"{place}.role is {role!r}; known: {', '.join(ROLES)}")
     weight = 1 if entry.get("weight") is None else entry["weight"]
-    if weight not in (0, 1):
-        raise RowError("wrong_type", f"{place}.weight is {weight!r}, 0 or 1 was expected")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+        raise RowError("wrong_type", f"{place}.weight is {weight!r}, a number from 0 was expected")
     called = list_of(entry, "tool_calls", place=place) if entry.get("tool_calls") is not None else []
     calls = tuple(_call(call, f"{place}.tool_calls") for call in called)
     if calls and role != "assistant":
@@ -241,7 +241,7 @@ def _message(entry: Mapping[str, Any], place: str) -> Message:
         content = ""
     if not isinstance(content, str):
         raise RowError("wrong_type", f"{place}.content is {type_name(content)}, a string was expected")
-    return Message(role, content, tool_calls=calls, weight=int(weight))  # type: ignore[arg-type]
+    return Message(role, content, tool_calls=calls, weight=weight)  # type: ignore[arg-type]
 
 
 def _part(part: Any, place: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -53,6 +53,18 @@ def choose_questions(
         if (question := _question(samples[number], template)) and len(question.prompt_ids) <= max_tokens:
             questions.append(question)
     return questions
+
+
+def asked_by(
+    questions: Sequence[Question], samples: Sequence[Sample], template: ChatTemplate
+) -> list[Question]:
+    """Return the same questions as another template and tokenizer ask them."""
+    by_place = {sample.place: sample for sample in samples}
+    again = [_question(by_place[question.place], template) for question in questions]
+    return [
+        question if other is None else replace(question, prompt_ids=other.prompt_ids)
+        for question, other in zip(questions, again, strict=True)
+    ]
 
 
 def _question(sample: Sample, template: ChatTemplate) -> Question | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from luthier.core.errors import ModelError, TemplateError
 from luthier.data.example import IGNORED, Example
 from luthier.data.sample import Sample
-from luthier.data.template import LossOn
+from luthier.data.template import ChatTemplate, LossOn
 from luthier.methods.contract import Method
 from luthier.models.chat_model import load_text_side
 from luthier.models.heads import head_of
@@ -50,18 +52,13 @@ def prove_prompts(
     if template is None:
         raise TemplateError("the saved model has no chat template", where=str(folder))
     num_prompts = num_tokens = num_ends = 0
-    for sample, example in zip(samples, examples, strict=True):
-        trained = example.input_ids.tolist()
-        turns = [n for n, m in enumerate(sample.messages) if m.role == "assistant" and m.weight]
-        for turn in turns[-1:] if loss_on == "last_turn" else turns:
-            served = template.prompt_ids(sample.messages[:turn], sample.tools)
-            if served[: len(trained)] != trained[: len(served)]:
-                raise TemplateError(
-                    f"serving would feed other tokens than turn {turn + 1} was trained on", where=sample.place
-                )
-            if len(served) >= len(trained):
-                continue  # cut off before this turn: equal as far as it goes, but no proof
-            num_prompts, num_tokens = num_prompts + 1, num_tokens + len(served)
+    by_place = {sample.place: sample for sample in samples}
+    expanded = Counter(example.place for example in examples)
+    for example in examples:
+        sample = by_place[example.place]
+        compare = _own_prompt if expanded[example.place] > 1 else _prompts
+        equal = compare(template, sample, example, loss_on)
+        num_prompts, num_tokens = num_prompts + len(equal), num_tokens + sum(equal)
         if loss_on != "all" and not example.lost_end:
             last = int(example.labels[example.labels != IGNORED][-1])
             if last not in template.stop_token_ids:
@@ -80,6 +77,37 @@ def prove_prompts(
         "stop_tokens": [template.tokenizer.convert_ids_to_tokens(t) for t in template.stop_token_ids],
         "template_hash": template.fingerprint,
     }
+
+
+def _prompts(template: ChatTemplate, sample: Sample, example: Example, loss_on: LossOn) -> list[int]:
+    """Return the lengths of the trained turns' prompts, each of which begins the row."""
+    trained = example.input_ids.tolist()
+    turns = [n for n, m in enumerate(sample.messages) if m.role == "assistant" and m.weight]
+    equal = []
+    for turn in turns[-1:] if loss_on == "last_turn" else turns:
+        served = template.prompt_ids(sample.messages[:turn], sample.tools)
+        if served[: len(trained)] != trained[: len(served)]:
+            raise TemplateError(
+                f"serving would feed other tokens than turn {turn + 1} was trained on", where=sample.place
+            )
+        if len(served) < len(
+            trained
+        ):  # otherwise cut off before this turn: equal as far as it goes, but no proof
+            equal.append(len(served))
+    return equal
+
+
+def _own_prompt(template: ChatTemplate, sample: Sample, example: Example, loss_on: LossOn) -> list[int]:
+    """Return the length of the prompt of a turn that is an example of its own: all that stands before its labels."""
+    start = int(np.flatnonzero(example.labels != IGNORED)[0])
+    trained = example.input_ids[:start].tolist()
+    for turn, message in enumerate(sample.messages):
+        if (
+            message.role == "assistant"
+            and template.prompt_ids(sample.messages[:turn], sample.tools) == trained
+        ):
+            return [start]
+    raise TemplateError("serving would feed other tokens than a turn was trained on", where=sample.place)
 
 
 def prove_reload(trained_loss: float, reloaded_loss: float) -> dict[str, Any]:
@@ -102,11 +130,16 @@ def prove_reload(trained_loss: float, reloaded_loss: float) -> dict[str, Any]:
     }
 
 
-def can_merge(folder: Path) -> bool:
-    """Whether a saved result is an adapter that can be worked into its base's weights."""
+def proves_merge(folder: Path) -> bool:
+    """Whether a saved result is an adapter whose merging is proved here.
+
+    Over a base in 4 bits it is proved where it is done, by ``luthier export``: the whole base in float32 may not fit
+    on a machine that 4 bits were chosen for.
+    """
     record = ResultRecord.load(folder)
-    is_adapter = (folder / "adapter_config.json").is_file()
-    return is_adapter and (record is None or merge_refusal(record.method) is None)
+    if not (folder / "adapter_config.json").is_file() or (record and record.four_bit):
+        return False
+    return record is None or merge_refusal(record.method) is None
 
 
 def prove_merge(folder: Path, method: Method, rows: Sequence[Example]) -> dict[str, Any]:
@@ -122,9 +155,9 @@ def prove_merge(folder: Path, method: Method, rows: Sequence[Example]) -> dict[s
     """
     model, _ = load_trained(folder, dtype=torch.float32)
     inputs = [torch.from_numpy(row.input_ids).long()[None] for row in rows]
-    before = _logits(model, inputs)
-    after = _logits(method.merge(model).eval(), inputs)
-    difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
+    before = logits_of(model, inputs)
+    after = logits_of(method.merge(model).eval(), inputs)
+    difference = largest_difference(before, after)
     if not difference <= MERGE_TOLERANCE:
         raise ModelError(f"merging the adapter changes a logit by {difference:.2g}", where=str(folder))
     return {
@@ -135,8 +168,20 @@ def prove_merge(folder: Path, method: Method, rows: Sequence[Example]) -> dict[s
     }
 
 
+def largest_difference(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+    """Return the largest difference between logits [1, T, V] of the same rows."""
+    return max(float((a.float() - b.float()).abs().max()) for a, b in zip(some, others, strict=True))
+
+
+def share_of_same_tokens(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+    """Return at which share of the positions the most probable next token is the same."""
+    same = torch.cat([(a.argmax(-1) == b.argmax(-1)).flatten() for a, b in zip(some, others, strict=True)])
+    return float(same.float().mean())
+
+
 @torch.no_grad()
-def _logits(model: Any, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def logits_of(model: Any, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the logits of each row of token ids [1, T]."""
     # Models with a task's head cache nothing (load_model saw to it), and encoders know no such argument.
     options = {} if head_of(model).modules else {"use_cache": False}
     outputs = [model(input_ids=ids, **options) for ids in inputs]

@@ -16,16 +16,19 @@ from luthier.core.files import atomic_folder, strict_json, write_json, write_tex
 from luthier.data.example import Example
 from luthier.data.sample import Sample
 from luthier.data.template import ChatTemplate, LossOn
-from luthier.evaluate.answers import Question, choose_questions
+from luthier.evaluate.answers import Question, asked_by, choose_questions
+from luthier.evaluate.by_task import answers_by_task, losses_by_task
 from luthier.evaluate.gates import check_gates
 from luthier.evaluate.html import render_report
 from luthier.evaluate.loss import RowLosses, row_losses
 from luthier.evaluate.metrics import compare_answers, compare_losses
-from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload
+from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload, proves_merge
+from luthier.evaluate.same_text import BaseSide, same_text
 from luthier.evaluate.statistics import Resampling
 from luthier.methods.contract import Method
 from luthier.models.chat_model import ChatModel
 from luthier.models.generate import Sampling
+from luthier.objectives.balance import MixedObjective
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import EvaluateSection, Gate
 
@@ -91,6 +94,7 @@ def evaluate(
     folder: Path,
     fingerprint: str,
     events: EventLog,
+    base_side: BaseSide | None = None,
 ) -> Report:
     """Measure base and result, judge the gates, prove parity, and write the report.
 
@@ -103,8 +107,8 @@ def evaluate(
         gates: The recipe's gates.
         method: Merges adapters, for the proof.
         loss_on: Which turns were trained.
-        tokenizer: Of the base.
-        template: Of the base; None for raw text.
+        tokenizer: Of the rows.
+        template: Of the rows; None for raw text.
         dtype: Type of the computation.
         max_positions: Longest text of the model in tokens.
         trained_loss: Held-out loss that the loop measured for these weights; None if it did not.
@@ -113,6 +117,7 @@ def evaluate(
         folder: Gets the report.
         fingerprint: Of this stage.
         events: Told about the progress.
+        base_side: How the base reads the rows, where its tokenizer is another one.
 
     Raises:
         TemplateError: Serving would feed other tokens than were trained.
@@ -121,17 +126,28 @@ def evaluate(
     if not len(held_out.rows):
         raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
     questions = _questions(held_out, template, settings, max_positions)
-    progress = _Progress(events, total=2 * (len(held_out.rows) + len(questions)))
-    base = _measure(
-        ChatModel(load_base(), tokenizer, template), objective, held_out, questions, settings, dtype, progress
-    )
-    tuned = _measure(
-        ChatModel.from_folder(model_folder), objective, held_out, questions, settings, dtype, progress
-    )
+    side = base_side or BaseSide(objective, held_out.rows, tokenizer, template)
+    asked = questions if base_side is None else asked_by(questions, held_out.samples, base_side.template)
+    progress = _Progress(events, total=len(held_out.rows) + len(side.rows) + 2 * len(questions))
+    base_model = ChatModel(load_base(), side.tokenizer, side.template)
+    base = _measure(base_model, side.objective, side.rows, asked, settings, dtype, progress)
+    del base_model
+    tuned_model = ChatModel.from_folder(model_folder, base_form="packed")
+    tuned = _measure(tuned_model, objective, held_out.rows, questions, settings, dtype, progress)
     how = Resampling(settings.bootstrap_samples, settings.confidence, seed)
-    comparisons = compare_losses(base.losses, tuned.losses, how) if "perplexity" in settings.metrics else []
+    both = (base.losses, tuned.losses)
+    if base_side is not None:
+        same = same_text(base.losses, side.rows, side.tokenizer, tuned.losses, held_out.rows, tokenizer)
+        both = (same.base, same.tuned)
+        story = {**story, "same_text": {"left_out": same.num_left_out, **same.per_character()}}
+    comparisons = compare_losses(*both, how) if "perplexity" in settings.metrics else []
     if questions:
         comparisons += compare_answers(questions, base.answers, tuned.answers, settings.metrics, how)
+    if isinstance(objective, MixedObjective):
+        if "perplexity" in settings.metrics and base_side is None:
+            comparisons += losses_by_task(held_out.rows, *both, how)
+        answers = (base.answers, tuned.answers)
+        comparisons += answers_by_task(held_out.samples, questions, *answers, settings.metrics, how)
     proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
     verdicts = check_gates(gates, comparisons)
     content: dict[str, Any] = {
@@ -188,14 +204,14 @@ def _questions(
 def _measure(
     model: ChatModel,
     objective: Objective,
-    held_out: HeldOut,
+    rows: Sequence[Example],
     questions: Sequence[Question],
     settings: EvaluateSection,
     dtype: torch.dtype,
     progress: _Progress,
 ) -> _Measured:
-    losses = row_losses(model.model, objective, held_out.rows, dtype=dtype, on_progress=progress.at)
-    progress.next_part(len(held_out.rows))
+    losses = row_losses(model.model, objective, rows, dtype=dtype, on_progress=progress.at)
+    progress.next_part(len(rows))
     answers = model.answers(
         [question.prompt_ids for question in questions],
         Sampling(max_new_tokens=settings.max_new_tokens),
@@ -221,7 +237,7 @@ def _proofs(
         proofs["prompts"] = prove_prompts(folder, samples, rows, loss_on=loss_on)
     if trained_loss is not None:
         proofs["reload"] = prove_reload(trained_loss, reloaded_loss)
-    if (folder / "adapter_config.json").is_file():
+    if proves_merge(folder):
         proofs["merge"] = prove_merge(folder, method, rows[:_MERGED_ROWS])
     return proofs
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from luthier.kernels.linear_cross_entropy import linear_cross_entropy
+from luthier.kernels.token_rows import TrainedRows, trained_rows
 from luthier.models.virtual_tokens import MARK
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ class CausalLM:
                 head = head.modules_to_save[head.active_adapters[0]]
         return head if isinstance(head, nn.Linear) and not hasattr(head, "lora_A") else None
 
+    @property
+    def head_and_rows(self) -> tuple[nn.Linear | None, TrainedRows | None]:
+        """The head where it is one matrix, with the rows that train in it alone; None where adapters bend it."""
+        if (rows := trained_rows(self.head)) is not None:
+            return rows.layer, rows
+        return self.plain_head, None
+
     def loss(
         self,
         hidden_ND: Tensor,
@@ -81,7 +89,8 @@ class CausalLM:
         weights_N: Tensor | None = None,
     ) -> Tensor:
         """Return the cross-entropy at labelled positions, each times its weight."""
-        if (head := self.plain_head) is not None:
+        head, rows = self.head_and_rows
+        if head is not None:
             return linear_cross_entropy(
                 hidden_ND,
                 head.weight,
@@ -92,6 +101,7 @@ class CausalLM:
                 logit_scale=self.logit_scale,
                 reduction=reduction,
                 weights_N=weights_N,
+                rows=rows,
             )
         losses = [
             checkpoint(

@@ -28,7 +28,7 @@ def patch_loss(parts: CausalLM, patch: Patch) -> None:
         return _fused_loss(self, kwargs)
 
     patch.mix_in(base, type("FusedLossForward", (), {"forward": forward}))
-    is_whole = parts.plain_head is not None
+    is_whole = parts.head_and_rows[0] is not None
     patch.report(name, int(is_whole), [] if is_whole else ["adapters bend the head: computed in chunks"])
 
 

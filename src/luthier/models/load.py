@@ -175,6 +175,8 @@ def load_model(
     # transformers fills absent weights with random numbers and goes on; a random layer ruins a model silently.
     if absent:
         raise ModelError(f"{folder} lacks {len(absent)} weights of its architecture, e.g. {absent[0]}")
+    if options.get("key_mapping"):
+        del model._weight_conversions  # saved under the names of its own class, not under the base's
     if head is not None:
         model.config.use_cache = False  # nothing is generated: kept keys and values would only cost memory
     return model.eval()
@@ -261,7 +263,7 @@ def load_trained(folder: Path, *, dtype: torch.dtype, base_form: BaseForm = "pac
     if not is_adapter(folder):
         return load_model(folder, dtype=dtype, head=saved_head(folder)), folder
     base_folder = base_of_adapter(folder)
-    model = _with_adapter(_load_base_of(folder, base_folder, dtype, base_form), folder)
+    model = put_adapter(load_base_of(folder, base_folder, dtype, base_form), folder)
     if saved_head(folder) is not None:
         saved = read_json(folder / "config.json").get("pad_token_id")
         model.config.get_text_config().pad_token_id = saved
@@ -294,7 +296,8 @@ def base_of_adapter(folder: Path) -> Path:
     return base_folder
 
 
-def _load_base_of(folder: Path, base_folder: Path, dtype: torch.dtype, form: BaseForm) -> Any:
+def load_base_of(folder: Path, base_folder: Path, dtype: torch.dtype, form: BaseForm) -> Any:
+    """Load the base of an adapter, ready for it; see `load_trained`."""
     from luthier.models.quantized import FourBit, unpack
 
     record = ResultRecord.load(folder)
@@ -307,7 +310,12 @@ def _load_base_of(folder: Path, base_folder: Path, dtype: torch.dtype, form: Bas
     return model
 
 
-def _with_adapter(base: Any, folder: Path) -> Any:
+def put_adapter(base: Any, folder: Path) -> Any:
+    """Return a base under a saved adapter, as a ``peft.PeftModel``.
+
+    Raises:
+        ModelError: The adapter does not fit, or lacks weights.
+    """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 

@@ -8,12 +8,18 @@ from typing import Any
 from luthier.data.template import ChatTemplate
 from luthier.objectives.classification.build import build_classification
 from luthier.objectives.contract import Objective
+from luthier.objectives.multitask.build import build_multitask
 from luthier.objectives.pretraining import build_pretraining
+from luthier.objectives.question_answering.build import build_question_answering
 from luthier.objectives.sft import build_sft
+from luthier.objectives.token_classification.build import build_token_classification
 from luthier.recipe.objective_sections import (
     ClassificationObjective,
+    MultitaskObjective,
     PretrainingObjective,
+    QuestionAnsweringObjective,
     SftObjective,
+    TokenClassificationObjective,
 )
 from luthier.recipe.objective_sections import Objective as ObjectiveSection
 from luthier.recipe.schema import DataSection
@@ -40,12 +46,18 @@ def build_objective(
 def _sft(section: SftObjective, text: Any, data: DataSection, packing: bool) -> Objective:
     assert isinstance(text, ChatTemplate)
     return build_sft(
-        text, loss_on=section.loss_on, max_length=data.max_length, too_long=data.too_long, packing=packing
+        text,
+        loss_on=section.loss_on,
+        max_length=data.max_length,
+        too_long=data.too_long,
+        packing=packing,
+        expands=section.expand_turns,
     )
 
 
 def _pretraining(section: PretrainingObjective, text: Any, data: DataSection, packing: bool) -> Objective:
-    return build_pretraining(text, max_length=data.max_length, packing=packing)
+    concatenates = section.documents == "concatenate"
+    return build_pretraining(text, max_length=data.max_length, packing=packing, concatenates=concatenates)
 
 
 def _classification(
@@ -54,8 +66,31 @@ def _classification(
     return build_classification(section, text, data)
 
 
+def _token_classification(
+    section: TokenClassificationObjective, text: Any, data: DataSection, packing: bool
+) -> Objective:
+    return build_token_classification(section, text, data)
+
+
+def _question_answering(
+    section: QuestionAnsweringObjective, text: Any, data: DataSection, packing: bool
+) -> Objective:
+    return build_question_answering(section, text, data)
+
+
+def _multitask(section: MultitaskObjective, text: Any, data: DataSection, packing: bool) -> Objective:
+    def build(own: Any) -> Objective:
+        tokenizer = text.tokenizer if isinstance(text, ChatTemplate) else text
+        return build_objective(own, text if own.is_chat else tokenizer, data, packing=packing)
+
+    return build_multitask(section, build)
+
+
 _BUILDERS: dict[type, Callable[[Any, Any, DataSection, bool], Objective]] = {
     SftObjective: _sft,
     PretrainingObjective: _pretraining,
     ClassificationObjective: _classification,
+    TokenClassificationObjective: _token_classification,
+    QuestionAnsweringObjective: _question_answering,
+    MultitaskObjective: _multitask,
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from luthier.models.heads import with_head
 from luthier.models.load import load_model, weights_hash
 from luthier.models.quantized import FourBit
 from luthier.objectives.contract import Objective
-from luthier.pipeline.rows import data_hash
+from luthier.pipeline.rows import data_hash, with_pinned_versions
 from luthier.pipeline.text_side import TextSide
 from luthier.plan.resolve import Plan
 from luthier.plan.trainable import Trainable, count_trainable
@@ -45,6 +46,7 @@ class Job:
         events: Told about everything.
         input_hashes: Of ``base`` and ``data``.
         artifacts: What the stages have made, by stage name.
+        before: What is told of the trainings that came first.
     """
 
     plan: Plan
@@ -52,6 +54,7 @@ class Job:
     events: EventLog
     input_hashes: dict[str, str]
     artifacts: dict[str, Any] = field(default_factory=dict)
+    before: tuple[Mapping[str, Any], ...] = ()
     _text_sides: dict[Path, TextSide] = field(default_factory=dict, repr=False)
 
     @property
@@ -192,7 +195,13 @@ class Job:
         return model
 
 
-def open_job(plan: Plan, listeners: tuple[Listener, ...] = (), *, is_recorded: bool = True) -> Job:
+def open_job(
+    plan: Plan,
+    listeners: tuple[Listener, ...] = (),
+    *,
+    is_recorded: bool = True,
+    before: Sequence[Mapping[str, Any]] = (),
+) -> Job:
     """Return the job of a plan.
 
     Its id follows from the recipe, the data and the base, so that the same command finds its own earlier work.
@@ -201,12 +210,20 @@ def open_job(plan: Plan, listeners: tuple[Listener, ...] = (), *, is_recorded: b
         plan: What is to be done.
         listeners: Told about every event.
         is_recorded: Write the events to the run folder; otherwise nothing is written.
+        before: What is told of the trainings that came first.
     """
     recipe = plan.recipe
-    hashes = {"base": weights_hash(plan.base.folder), "data": data_hash(recipe.data, plan.recipe_folder)}
+    data = with_pinned_versions(recipe.data, plan.recipe_folder)
+    hashes = {"base": weights_hash(plan.base.folder), "data": data_hash(data, plan.recipe_folder)}
     identity = fingerprint(recipe.model_dump(by_alias=True, exclude={"runs_dir"}), hashes)
     folder = RunFolder(Path(recipe.runs_dir) / f"{recipe.name}-{short(identity)}")
     events = EventLog(folder.events_path if is_recorded else None)
     for listener in listeners:
         events.listen(listener)
-    return Job(plan, folder, events, hashes)
+    return Job(
+        replace(plan, recipe=recipe.model_copy(update={"data": data})),
+        folder,
+        events,
+        hashes,
+        before=tuple(before),
+    )

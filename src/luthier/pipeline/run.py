@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from luthier.core.artifact import Artifact
 from luthier.core.errors import GateFailedError
-from luthier.core.events import Listener
+from luthier.core.events import EventLog, Listener
 from luthier.core.files import remove_partial
 from luthier.evaluate.stage import Report
 from luthier.models.load import locate_base
 from luthier.pipeline.job import Job, open_job
+from luthier.pipeline.phases import told_of, whole_model
 from luthier.pipeline.stages import STAGES, Stage
 from luthier.pipeline.story import proofs_of
 from luthier.plan.lock import lock_facts
 from luthier.plan.record import plan_record
-from luthier.plan.resolve import Plan, resolve
+from luthier.plan.resolve import Plan, rebased, resolve
 from luthier.recipe.load import LoadedRecipe
 
 
@@ -37,7 +40,16 @@ def run(
         GateFailedError: The model is made and reported, and not good enough to be registered.
         LuthierError: Any other fault that the user can mend.
     """
-    job = open_job(plan, listeners)
+    before = []
+    for phase in plan.before:
+        base = _base_after(before)
+        phase = rebased(phase, base) if base else phase
+        _announce(phase, listeners)
+        before.append(run(phase, fresh=fresh, listeners=listeners))
+    if base := _base_after(before):
+        plan = rebased(plan, base)
+        _announce(plan, listeners)
+    job = open_job(plan, listeners, before=[told_of(done) for done in before])
     with job.folder.exclusive():
         if fresh:
             job.folder.clear()
@@ -56,6 +68,19 @@ def run(
             if stage.name == until:
                 break
     return job
+
+
+def _announce(plan: Plan, listeners: tuple[Listener, ...]) -> None:
+    """Tell which of several trainings begins."""
+    log = EventLog(None)
+    for listener in listeners:
+        log.listen(listener)
+    log.emit("phase", name=plan.recipe.name, objective=plan.recipe.objective.name)
+
+
+def _base_after(done: list[Job]) -> Path | None:
+    """Return the base that the last of the trainings so far leaves; None where there was none."""
+    return whole_model(done[-1]) if done else None
 
 
 def _do(stage: Stage, job: Job, *, may_adopt: bool) -> Artifact:

@@ -10,8 +10,11 @@ from typing import Any
 from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
 from luthier.data.curate.stage import CuratedRows, curate
+from luthier.data.example import Rejection
+from luthier.data.full_blocks import FillingEncoder
 from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
 from luthier.data.vocabulary.stage import Vocabulary, listed_terms, make_vocabulary
+from luthier.evaluate.same_text import BaseSide
 from luthier.evaluate.stage import HeldOut, Report, evaluate
 from luthier.evaluate.task import evaluate_task
 from luthier.models.chat_model import stop_token_ids
@@ -170,6 +173,7 @@ def _make_model(job: Job, digest: str) -> TrainedModel:
             method=recipe.method.name,
             dtype=recipe.model.dtype,
             four_bit=vars(job.four_bit) if job.four_bit else None,
+            objective={**recipe.objective.model_dump(), "max_length": recipe.data.max_length},
             **job.text_hashes,
         ),
         dtype=job.dtype,
@@ -184,6 +188,8 @@ def _make_model(job: Job, digest: str) -> TrainedModel:
 
 def _base_name(job: Job) -> str:
     """Return the base as every folder can find it: a path relative to the recipe becomes absolute."""
+    if job.before:
+        return str(job.plan.base.folder.resolve())
     base = job.recipe.model.base
     beside = job.plan.recipe_folder / base
     return str(beside.resolve()) if beside.exists() else base
@@ -208,7 +214,7 @@ def _make_report(job: Job, digest: str) -> Report:
         recipe.evaluate,
         recipe.gates,
         method=job.method,
-        loss_on=recipe.objective.loss_on if recipe.objective.name == "sft" else "all",
+        loss_on=getattr(recipe.objective, "loss_on", "all"),
         tokenizer=job.tokenizer,
         template=job.template,
         dtype=job.dtype,
@@ -219,7 +225,19 @@ def _make_report(job: Job, digest: str) -> Report:
         folder=job.folder.path / "report",
         fingerprint=digest,
         events=job.events,
+        base_side=_base_side(job) if job.vocabulary else None,
     )
+
+
+def _base_side(job: Job) -> BaseSide:
+    """Return the held-out rows as the base reads them, whose vocabulary is another one."""
+    text = job.base_text
+    encoder = text.objective.encoder
+    if isinstance(encoder, FillingEncoder):
+        encoder = encoder.by_row
+    encoded = (encoder(sample) for sample in read_samples(job.dataset, "eval"))
+    rows = [example for result in encoded if not isinstance(result, Rejection) for example in result]
+    return BaseSide(text.objective, rows, text.tokenizer, text.template)
 
 
 def _make_task_report(job: Job, digest: str) -> Report:

@@ -63,6 +63,10 @@ def story_of(job: Job) -> dict[str, Any]:
             **read_json(job.dataset.folder / "label_budget.json"),
             "eval_examples": job.dataset.num_eval,
         },
+        "before": list(job.before),
+        "vocabulary": {"num_added": job.vocabulary.num_added, "fertility": job.vocabulary.fertility}
+        if job.vocabulary
+        else None,
         "history": read_history(trained.folder),
         "made_with": {
             "Luthier": lock["luthier"],
@@ -77,7 +81,7 @@ def story_of(job: Job) -> dict[str, Any]:
 
 def proofs_of(job: Job) -> dict[str, Any]:
     """Return what was proved so far, for ``receipt.json``."""
-    proofs: dict[str, Any] = {}
+    proofs: dict[str, Any] = {"before": list(job.before)} if job.before else {}
     if "data" in job.artifacts:
         dataset = job.dataset
         proofs["data"] = {
@@ -114,6 +118,8 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
     """Return what a run folder holds, in figures; parts that are not done are absent."""
     summary: dict[str, Any] = {"run": str(folder.path)}
     path = folder.path
+    if before := folder.receipt().get("before"):
+        summary["before"] = before
     if data := DatasetVersion.load(path / "data"):
         summary["data"] = {
             "train": data.num_train,

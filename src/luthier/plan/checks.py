@@ -10,7 +10,10 @@ from pathlib import Path
 from luthier.core.errors import Fault
 from luthier.core.version_address import is_address
 from luthier.plan.base_facts import BaseFacts
+from luthier.plan.classification import check_classification
 from luthier.plan.compatibility import check_method, check_method_against_base
+from luthier.plan.four_bit import check_four_bit, check_four_bit_against_base
+from luthier.plan.multitask import check_multitask, measured_of_tasks
 from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
 from luthier.recipe.schema import DataSection, Gate, Recipe, Source
 
@@ -29,8 +32,12 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
     yield from check_data(recipe.data, written, folder)
     yield from _check_reading(recipe, written)
     yield from check_vocabulary(recipe, written, folder)
+    yield from _check_turns(recipe)
     yield from _check_train(recipe, written)
     yield from check_method(recipe, written)
+    yield from check_four_bit(recipe, written)
+    yield from check_multitask(recipe, written)
+    yield from check_classification(recipe)
     yield from _check_evaluation(recipe, written)
     for index, gate in enumerate(recipe.gates):
         yield from _check_gate(recipe, gate, f"gates[{index}]")
@@ -51,10 +58,15 @@ def check_data(data: DataSection, written: Collection[str], folder: Path) -> Ite
     ways = [name for name in ("split", "folds", "out_of_domain", "sources") if getattr(evaluation, name)]
     if len(ways) > 1:
         yield Fault("data.eval", f"has both {ways[0]} and {ways[1]}", "keep one way of holding rows out")
-    if not evaluation.divides:
-        for key in ("group_by", "near_duplicates"):
-            if f"data.eval.{key}" in written:
-                yield Fault(f"data.eval.{key}", "has no effect: no training rows are held out", "split: 0.1")
+    if not evaluation.divides and "data.eval.group_by" in written:
+        yield Fault("data.eval.group_by", "has no effect: no training rows are held out", "split: 0.1")
+    if not evaluation.divides and "data.eval.near_duplicates" in written:
+        if not evaluation.sources:
+            yield Fault("data.eval.near_duplicates", "has no effect: no rows are held out", "split: 0.1")
+        elif data.clean.deduplicate.kind in ("near", "semantic"):
+            kind = data.clean.deduplicate.kind
+            problem = f"has no effect beside deduplicate: {kind}, which compares with the sources, too"
+            yield Fault("data.eval.near_duplicates", problem, "leave it out")
     yield from _check_curation(data)
 
 
@@ -89,10 +101,24 @@ def _check_curation(data: DataSection) -> Iterator[Fault]:
     if data.decontaminate.enabled and not data.decontaminate.against and not data.eval.sources:
         problem = "compares with no rows: there are no eval.sources"
         yield Fault("data.decontaminate", problem, "name files: `against: [FILE]`")
+    yield from _check_classes(data, named)
+
+
+def _check_classes(data: DataSection, named: Collection[str]) -> Iterator[Fault]:
+    """Yield fields that are to tell the class of a row and that no row has once it is read."""
     by = [data.balance.by] if isinstance(data.balance.by, str) else data.balance.by or []
-    for name in by:
-        if name not in ("label", "group", "source", "task") and name not in named:
-            yield Fault("data.balance.by", f"{name} is no attribute of a source", f"attributes: [{name}]")
+    fields = [("data.balance.by", name) for name in by]
+    if data.augment.label_field is not None:
+        fields.append(("data.augment.label_field", data.augment.label_field))
+    if data.label_errors.action != "off":
+        fields.append(("data.label_errors.label_field", data.label_errors.label_field))
+    known = {"label", "group", "source", "task", *named}
+    for path, name in fields:
+        if name in known:
+            continue
+        is_label = any(source.columns.get("label") == name for source in data.train)
+        cure = f"label: the column {name} is read as that" if is_label else f"attributes: [{name}]"
+        yield Fault(path, f"{name} is no attribute of a source", cure)
 
 
 def _check_source(source: Source, path: str, folder: Path) -> Iterator[Fault]:
@@ -114,6 +140,13 @@ def _cure_of_missing(file: Path, written: str) -> str:
     folder = file.parent
     near = sorted(p.name for p in folder.glob("*") if p.suffix in SOURCE_SUFFIXES) if folder.is_dir() else []
     return f"files in that folder: {', '.join(near[:5])}" if near else "paths start at the recipe's folder"
+
+
+def _check_turns(recipe: Recipe) -> Iterator[Fault]:
+    objective = recipe.objective
+    if getattr(objective, "expand_turns", False) and objective.loss_on != "assistant":
+        problem = f"has no effect: with expand_turns each example's loss is on its own turn, not on {objective.loss_on}"
+        yield Fault("objective.loss_on", problem, "loss_on: assistant")
 
 
 def _check_train(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
@@ -188,12 +221,14 @@ def measured_metrics(recipe: Recipe) -> set[str]:
     if not has_eval_rows(recipe):
         return set()
     if recipe.objective.has_head:
+        if of_tasks := measured_of_tasks(recipe):
+            return {"eval_loss", *of_tasks}
         is_default = not set(recipe.evaluate.metrics) <= set(recipe.objective.metrics)
         return {"eval_loss", *(recipe.objective.metrics if is_default else recipe.evaluate.metrics)}
     metrics = {"eval_loss", "perplexity"} if "perplexity" in recipe.evaluate.metrics else set()
     if recipe.objective.is_chat and recipe.evaluate.num_generations:
         metrics |= {_GENERATED[m] for m in recipe.evaluate.metrics if m in _GENERATED}
-    return metrics
+    return metrics | measured_of_tasks(recipe)
 
 
 def _check_gate(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
@@ -210,13 +245,16 @@ def _check_gate(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
         yield Fault(path, "demands nothing", "add min, max, or relative_to with better_by")
     if gate.min is not None and gate.max is not None and gate.min > gate.max:
         yield Fault(path, f"can never pass: min {gate.min} is above max {gate.max}")
-    if gate.metric not in measured_metrics(recipe):
+    name = f"{gate.task}.{gate.metric}" if gate.task else gate.metric
+    if name not in measured_metrics(recipe):
         why = (
             "is not measured by this recipe's evaluate section"
             if has_eval_rows(recipe)
             else "needs held-out rows"
         )
-        yield Fault(f"{path}.metric", f"{gate.metric} {why}")
+        by_task = any(measured.endswith(f".{gate.metric}") for measured in measured_metrics(recipe))
+        cure = "name the task: it is measured task by task" if by_task and not gate.task else None
+        yield Fault(f"{path}.metric", f"{gate.metric} {why}", cure)
 
 
 def check_against_base(
@@ -228,6 +266,7 @@ def check_against_base(
         yield Fault("model.base", problem, f"objective {recipe.objective.name} needs a causal language model")
     yield from check_vocabulary_against_base(recipe, base)
     yield from check_method_against_base(recipe, base)
+    yield from check_four_bit_against_base(recipe, base)
     if recipe.data.max_length > base.max_positions and "data.max_length" in written:
         problem = f"{recipe.data.max_length} exceeds the {base.max_positions} positions of the base"
         yield Fault("data.max_length", problem)

@@ -19,6 +19,8 @@ from luthier.plan.trainable import Trainable, count_trainable
 from luthier.plan.vocabulary import most_trainable
 from luthier.recipe.load import LoadedRecipe
 from luthier.recipe.method_sections import FreezeMethod
+from luthier.recipe.objective_sections import MultitaskObjective
+from luthier.recipe.phases import phase_of
 from luthier.recipe.schema import Recipe
 
 _SHARE_OF_MEMORY = 0.8
@@ -38,6 +40,7 @@ class Plan:
         trainable: What the method will train.
         hardware: The machine the plan was made for.
         notices: Sentences that the user should read.
+        before: Plans of the trainings that come first; until those are done, ``base`` is where they start from.
     """
 
     recipe: Recipe
@@ -49,6 +52,7 @@ class Plan:
     trainable: Trainable
     hardware: Hardware
     notices: tuple[str, ...] = ()
+    before: tuple[Plan, ...] = ()
 
     @property
     def rows_per_step(self) -> int:
@@ -94,6 +98,8 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
     """
     recipe, origins = loaded.recipe, dict(loaded.origins)
     faults = list(check_recipe(recipe, origins.keys(), loaded.folder))
+    before, phase_faults = _resolve_phases(loaded, locate_base)
+    faults += phase_faults
     base: BaseFacts | None = None
     trainable = Trainable(0, 0)
     try:
@@ -122,8 +128,37 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
         trainable=trainable,
         hardware=hardware,
         notices=tuple(_notices(recipe, hardware)),
+        before=before,
     )
     return replace(plan, notices=(*plan.notices, *_memory_notices(plan)))
+
+
+def rebased(plan: Plan, folder: Path) -> Plan:
+    """Return a plan over another base: the result of the training before it.
+
+    Raises:
+        RecipeError: The recipe does not fit that base.
+    """
+    base = read_base_facts(folder)
+    trainable, faults = count_trainable(plan.recipe.method, base)
+    faults += check_against_base(plan.recipe, base, plan.origins.keys())
+    if faults:
+        raise RecipeError(faults, source=f"recipe {plan.recipe.name}")
+    return replace(plan, base=base, trainable=most_trainable(trainable, plan.recipe, base))
+
+
+def _resolve_phases(
+    loaded: LoadedRecipe, locate_base: Callable[[str], Path]
+) -> tuple[tuple[Plan, ...], list[Fault]]:
+    """Return the plans of the trainings that come first, and their faults at their places in the recipe."""
+    plans, faults = [], []
+    for number in range(len(loaded.recipe.before)):
+        try:
+            plans.append(resolve(phase_of(loaded, number), locate_base=locate_base))
+        except RecipeError as error:
+            own = (f for f in error.faults if f.path != "model.base")  # said once, by the recipe itself
+            faults += [Fault(f"before[{number}].{f.path}", f.problem, f.cure) for f in own]
+    return tuple(plans), faults
 
 
 def _base_folder(name: str, recipe_folder: Path, locate_base: Callable[[str], Path]) -> Path:
@@ -158,6 +193,10 @@ def _derive(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> tuple[Recipe
     if recipe.data.max_length > base.max_positions:
         derive("data", "max_length", base.max_positions, "positions of the base")
     objective = recipe.objective
+    if isinstance(objective, MultitaskObjective) and objective.count_by is None:
+        counted = objective.default_count_by
+        why = "tasks with heads" if objective.has_head else "all tokens of generative tasks count alike"
+        derive("objective", "count_by", counted, why)
     if not objective.is_chat:
         if not set(recipe.evaluate.metrics) <= set(objective.metrics):
             derive("evaluate", "metrics", list(objective.metrics), f"metrics of objective {objective.name}")
@@ -170,6 +209,11 @@ def _derive(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> tuple[Recipe
 
 def _notices(recipe: Recipe, hardware: Hardware) -> list[str]:
     notices = []
+    if recipe.before:
+        names = ", ".join(f"{recipe.name}.{phase.name} ({phase.objective.name})" for phase in recipe.before)
+        notices.append(
+            f"before: {names} comes first; what is told here is of the last training, over the first base"
+        )
     if recipe.model.dtype == "bfloat16" and not hardware.has_native_bfloat16:
         notices.append(f"model.dtype: {hardware.device_name} emulates bfloat16; float32 is faster here")
     if not has_eval_rows(recipe):
