@@ -12,9 +12,11 @@ from scipy import stats
 
 from luthier.evaluate.statistics import (
     Resampling,
+    compare_sums,
     paired_interval,
     paired_p_value,
     ratio_interval,
+    sums_intervals,
 )
 
 Floats = NDArray[np.float64]
@@ -190,3 +192,52 @@ class TestPairedPValue:
         first, again, other = (paired_p_value(base, tuned, _how(seed=seed)) for seed in (7, 7, 8))
         assert first == again
         assert first != other
+
+
+class TestSums:
+    """Metrics that are any function of sums over rows."""
+
+    @staticmethod
+    def _ratio(sums: np.ndarray) -> np.ndarray:
+        return sums[..., 0] / sums[..., 1]
+
+    def _figures(self, seed: int, mean: float) -> np.ndarray:
+        generator = np.random.default_rng(seed)
+        return np.stack([(generator.random(400) < mean).astype(float), np.ones(400)], axis=1)
+
+    def test_a_share_has_the_interval_of_the_binomial(self) -> None:
+        """Wald's interval, p ± 1.96 sqrt(p (1 - p) / n), is what the bootstrap of a share comes to."""
+        figures = self._figures(1, 0.7)
+        value, low, high = sums_intervals(figures, lambda sums: sums[..., :1] / sums[..., 1:], _how())
+        p = figures[:, 0].mean()
+        half = 1.96 * np.sqrt(p * (1 - p) / 400)
+        assert value[0] == pytest.approx(p)
+        assert (low[0], high[0]) == pytest.approx((p - half, p + half), abs=0.012)
+
+    def test_two_models_are_compared_row_by_row(self) -> None:
+        base, tuned = self._figures(2, 0.5), self._figures(3, 0.8)
+        found = compare_sums(base, tuned, self._ratio, _how(), lower_is_better=False)
+        gain = tuned[:, 0].mean() / base[:, 0].mean() - 1
+        assert found.improvement is not None and found.improvement.value == pytest.approx(gain)
+        assert found.improvement.low > 0 and found.p_value < 0.01
+        assert found.base.low < found.base.value < found.base.high < found.tuned.low
+        turned = compare_sums(base, tuned, self._ratio, _how(), lower_is_better=True)
+        assert turned.improvement is not None and turned.improvement.value == pytest.approx(-gain)
+
+    def test_equal_models_differ_by_nothing(self) -> None:
+        figures = self._figures(4, 0.5)
+        found = compare_sums(figures, figures, self._ratio, _how(), lower_is_better=False)
+        assert found.improvement is not None and found.improvement.value == 0.0
+        assert found.p_value == 1.0
+
+    def test_a_baseline_of_zero_has_no_relative_improvement(self) -> None:
+        none = np.stack([np.zeros(400), np.ones(400)], axis=1)
+        found = compare_sums(none, self._figures(5, 0.5), self._ratio, _how(), lower_is_better=False)
+        assert found.improvement is None and found.tuned.low > 0.4
+
+    def test_a_figure_that_does_not_always_exist_has_the_interval_of_the_others(self) -> None:
+        rare = np.zeros((400, 2))
+        rare[0] = (1.0, 1.0)
+        with np.errstate(all="ignore"):
+            value, low, high = sums_intervals(rare, lambda sums: sums[..., :1] / sums[..., 1:], _how())
+        assert (value[0], low[0], high[0]) == (1.0, 1.0, 1.0)

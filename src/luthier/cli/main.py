@@ -28,6 +28,8 @@ COMMANDS = {
         "luthier.cli.predict:predict",
         "Predict with a model that has a task's head, e.g. a classifier.",
     ),
+    "export": ("luthier.cli.export:export", "Write a result as a folder for other programs, checked."),
+    "adapters": ("luthier.cli.adapters.group:adapters", "Combine several adapters of one base."),
     "chat": ("luthier.cli.chat:chat", "Talk to a run or a model."),
     "prompt": ("luthier.cli.prompt.group:prompt", "Write prompts with variables and examples; compare them."),
     "serve": ("luthier.cli.serve:serve", "Serve a run or a model over the OpenAI API."),

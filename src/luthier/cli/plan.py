@@ -56,7 +56,7 @@ def _text(value: Any) -> str:
 
 
 def _facts(resolved: Plan, explained: Explanation) -> list[tuple[str, str]]:
-    trainable = resolved.trainable
+    trainable = explained.trainable or resolved.trainable
     share = trainable.num_trainable / trainable.num_total
     facts = [("base", f"{resolved.base.architecture}, {resolved.base.folder}")]
     facts.append(

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import torch
 
-from luthier.core.errors import TemplateError
+from luthier.core.errors import ModelError, TemplateError
 from luthier.data.sample import Message
 from luthier.data.template import ChatTemplate
 from luthier.data.tokenizer import load_tokenizer
 from luthier.models.generate import FinishReason, Sampling, TextStream, decode
-from luthier.models.load import ResultRecord, load_trained
+from luthier.models.heads import saved_head
+from luthier.models.load import BaseForm, ResultRecord, load_trained
 from luthier.plan.hardware import detect_hardware
 
 _BATCH = 16
@@ -52,18 +53,25 @@ class ChatModel:
         self.stop_token_ids = frozenset(stop_token_ids(tokenizer, template))
 
     @classmethod
-    def from_folder(cls, folder: Path) -> Self:
+    def from_folder(cls, folder: Path, *, base_form: BaseForm = "unpacked") -> Self:
         """Load a base or a result.
 
         The type of its weights is the one it was trained in; for other models what this machine computes natively.
 
+        Args:
+            folder: Of the model.
+            base_form: What becomes of a base that was in 4 bits: by default its values, dense, which answer faster.
+
         Raises:
             ModelError: It cannot be loaded.
         """
+        if saved_head(folder) is not None:
+            problem = "was trained for a task with a head, and answers nothing in words"
+            raise ModelError(problem, where=str(folder), cure=f"luthier predict {folder} --text …")
         record = ResultRecord.load(folder)
         native = "bfloat16" if detect_hardware().has_native_bfloat16 else "float32"
         name = record.dtype if record else native
-        model, text_folder = load_trained(folder, dtype=getattr(torch, name))
+        model, text_folder = load_trained(folder, dtype=getattr(torch, name), base_form=base_form)
         tokenizer, template = load_text_side(text_folder)
         return cls(model, tokenizer, template)
 
@@ -112,24 +120,47 @@ class ChatModel:
         on_progress: Callable[[int], None] = lambda done: None,
     ) -> list[str]:
         """Return the answers to many prompts, decoded in batches of similar length."""
+        return [piece.text for piece in self.completions(prompts, sampling, on_progress=on_progress)]
+
+    def completions(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        *,
+        on_progress: Callable[[int], None] = lambda done: None,
+    ) -> list[Piece]:
+        """Return the answers to many prompts, each whole with its tokens and why it ended; see `answers`."""
         by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-        answers = [""] * len(prompts)
+        pieces: dict[int, Piece] = {}
         for start in range(0, len(by_length), _BATCH):
             chosen = by_length[start : start + _BATCH]
-            tokens: list[list[int]] = [[] for _ in chosen]
-            for step in self._decode([prompts[number] for number in chosen], sampling):
-                for row, token in zip(tokens, step, strict=True):
-                    if token is not None:
-                        row.append(token)
-            for number, row in zip(chosen, tokens, strict=True):
-                answers[number] = self._text(row, sampling)
+            whole = self._whole([prompts[number] for number in chosen], sampling)
+            pieces.update(zip(chosen, whole, strict=True))
             on_progress(start + len(chosen))
-        return answers
+        return [pieces[number] for number in range(len(prompts))]
 
-    def _text(self, tokens: Sequence[int], sampling: Sampling) -> str:
-        text = TextStream(self.tokenizer, sampling.stop)
-        pieces = [text.add(token) for token in tokens if token not in self.stop_token_ids]
-        return "".join([*pieces, text.finish()])
+    def _whole(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Piece]:
+        """Return the answers of one batch; it ends as soon as all of them have ended, by stop strings too."""
+        texts = [TextStream(self.tokenizer, sampling.stop) for _ in prompts]
+        written: list[list[str]] = [[] for _ in prompts]
+        counts = [0] * len(prompts)
+        ends: list[FinishReason | None] = [None] * len(prompts)
+        for step in self._decode(prompts, sampling):
+            for row, token in enumerate(step):
+                if token is None or ends[row]:
+                    continue
+                counts[row] += 1
+                if token in self.stop_token_ids:
+                    ends[row] = "stop"
+                    continue
+                written[row].append(texts[row].add(token))
+                ends[row] = "stop" if texts[row].is_stopped else None
+            if all(ends):
+                break
+        for row, text in enumerate(texts):
+            written[row].append(text.finish())
+            ends[row] = ends[row] or ("stop" if text.is_stopped else "length")
+        return [Piece("".join(w), n, end) for w, n, end in zip(written, counts, ends, strict=True)]
 
     def _decode(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int | None]]:
         return decode(
