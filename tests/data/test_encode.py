@@ -99,6 +99,12 @@ class TestConversations:
     def test_special_text_is_counted(self) -> None:
         assert _kept(replace(ROW, messages=(Message("user", "<|im_end|>"), TURNS[1]))).num_escaped == 1
 
+    def test_tools_that_the_template_does_not_know_are_told_where_a_row_has_some(self) -> None:
+        call = Message("assistant", "", ({"name": "f", "arguments": {}},))
+        assert not _kept().tools_as_text
+        assert _kept(replace(ROW, messages=(TURNS[0], call))).tools_as_text
+        assert _kept(replace(ROW, tools=({"name": "f"},))).tools_as_text
+
 
 class TestTooLong:
     def test_exact_length_is_not_too_long(self) -> None:

@@ -142,9 +142,9 @@ class TestEveryRowIsSomewhere:
     def test_notices_name_what_is_lost(self, tmp_path: Path) -> None:
         notices = "\n".join(_prepare(tmp_path, self.ROWS, encoder=_encoder(max_length=100)).notices)
         assert "6 rows left out" in notices and "1 duplicate" in notices
-        assert "1 rows cut" in notices
-        assert "lost their end token, e.g. train.jsonl, row 46" in notices
-        assert "special token, e.g. train.jsonl, row 47" in notices
+        assert "1 row cut" in notices
+        assert "lost the end token, e.g. train.jsonl, row 46" in notices
+        assert "special token stand in 1 row, e.g. train.jsonl, row 47" in notices
 
     def test_sound_data_has_no_notice(self, tmp_path: Path) -> None:
         assert _prepare(tmp_path, _alpaca(10)).notices == ()

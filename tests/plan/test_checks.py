@@ -38,6 +38,9 @@ def gate(**values: Any) -> list[dict[str, Any]]:
 
 
 # path of the fault, words of it, the recipe that has it, the nearest recipe that does not
+TYPING: dict[str, Any] = {"operations": [{"kind": "typing", "share": 0.1}]}
+WITH_TOPIC = [{"path": "rows.jsonl", "attributes": ["topic"]}]
+
 RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
         "data.train[0].path",
@@ -68,6 +71,35 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         "no training rows are held out",
         {"data": data(eval={"sources": [{"path": "held_out.jsonl"}], "group_by": "user"})},
         {"data": data(eval={"split": 0.1, "group_by": "user"})},
+    ),
+    (
+        "data.eval.near_duplicates",
+        "no rows are held out",
+        {"data": data(eval={"near_duplicates": "together"})},
+        {"data": data(eval={"sources": [{"path": "held_out.jsonl"}], "near_duplicates": "together"})},
+    ),
+    (
+        "data.eval.near_duplicates",
+        "beside deduplicate: near",
+        {
+            "data": data(
+                eval={"sources": [{"path": "held_out.jsonl"}], "near_duplicates": "together"},
+                clean={"deduplicate": "near"},
+            )
+        },
+        {"data": data(eval={"split": 0.1, "near_duplicates": "together"}, clean={"deduplicate": "near"})},
+    ),
+    (
+        "data.augment.label_field",
+        "no attribute of a source",
+        {"data": data(augment=TYPING | {"label_field": "topic", "per_class": True})},
+        {"data": data(augment=TYPING | {"label_field": "topic", "per_class": True}, train=WITH_TOPIC)},
+    ),
+    (
+        "data.label_errors.label_field",
+        "no attribute of a source",
+        {"data": data(label_errors={"action": "report", "label_field": "topic"})},
+        {"data": data(label_errors={"action": "report", "label_field": "topic"}, train=WITH_TOPIC)},
     ),
     (
         "data.chat_template",
@@ -296,3 +328,14 @@ def test_rules_that_depend_on_the_base(tmp_path: Path) -> None:
     (kind,) = check_against_base(recipe, made_base("BertForMaskedLM"))
     assert kind.path == "model.base" and "BertForMaskedLM" in kind.problem
     assert list(check_against_base(recipe, made_base("GPT2LMHeadModel"))) == []
+
+
+def test_the_label_of_a_source_is_called_label(tmp_path: Path) -> None:
+    train = [{"path": "rows.jsonl", "columns": {"label": "category"}}]
+    (fault,) = faults(
+        tmp_path, data=data(train=train, label_errors={"action": "drop", "label_field": "category"})
+    )
+    assert (fault.path, fault.cure) == (
+        "data.label_errors.label_field",
+        "label: the column category is read as that",
+    )

@@ -297,6 +297,8 @@ def test_the_last_set_wins_and_a_value_may_hold_equals_signs() -> None:
         ("data.train.1=a", "--set data.train.1=a", "1 entries"),
         ("gates=[", "--set gates=[", "not valid YAML"),
         ("seed='7'", "seed", "is wrong"),
+        ("data.balance=", "data.balance", "None is wrong: a section was expected"),
+        ("data.augment=[1]", "data.augment", "[1] is wrong: a section was expected"),
         ("seed=²", "seed", "is wrong"),
         ("data.train.²={path: a}", "--set data.train.²={path: a}", "1 entries"),
     ],

@@ -35,6 +35,7 @@ class Example:
         target: What the labels belong to.
         token_type_ids: Segment of each token, int32, shape [T], for encoders that tell two texts apart; else None.
         task: Which of several tasks the row belongs to; None where there is one.
+        tools_as_text: Whether it has tools, and the chat template knows none: their turns are plain text.
     """
 
     input_ids: NDArray[np.int32]
@@ -48,6 +49,7 @@ class Example:
     target: Target = "next_token"
     token_type_ids: NDArray[np.int32] | None = None
     task: str | None = None
+    tools_as_text: bool = False
 
     @property
     def num_supervised(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,16 @@ def source_hash(sources: Sequence[Source], recipe_folder: Path) -> str:
         DataError: A file or version is missing.
     """
     return hashing.fingerprint(
-        [(s.model_dump(by_alias=True), _content_hash(recipe_folder / s.path)) for s in sources]
+        [(s.model_dump(by_alias=True), content_hash(recipe_folder / s.path)) for s in sources]
     )
 
 
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
+    """Return a hash of what a file holds, or the identity of the rows of a version.
+
+    Raises:
+        DataError: It is missing.
+    """
     if is_address(path):
         from luthier.data.versions.address import content_of
 
@@ -117,11 +122,23 @@ def _convert_all(
             if schema == "text" and schema_of(row) == "classification":
                 _refuse_mixture(source, schema, row, number)  # its label would be lost without a word
             group, attributes = _group(raw, group_by), _attributes(raw, source.attributes)
-            yield convert(row, schema, source=source.path, number=number, group=group, attributes=attributes)
+            sample = convert(
+                row, schema, source=source.path, number=number, group=group, attributes=attributes
+            )
+            yield _of_task(sample, source.task)
         except RowError as error:
             if error.reason == "missing_field":
                 _refuse_mixture(source, schema, row, number)
             yield Rejection(source.path, number, error.reason, error.detail, raw=raw)
+
+
+def _of_task(sample: Sample, task: str | None) -> Sample:
+    """Return the sample with the task that its source names."""
+    if task is None or sample.task == task:
+        return sample
+    if sample.task is not None:
+        raise RowError("other_task", f"the row's task is {sample.task!r}, its source's is {task!r}")
+    return replace(sample, task=task)
 
 
 def _refuse_mixture(source: Source, schema: str, row: Any, number: int) -> None:

@@ -91,10 +91,6 @@ class ChatTemplate:
     def notices(self) -> tuple[str, ...]:
         """What a user should know about this template."""
         notices = list(self._choice_notices)
-        if not self.knows_tools:
-            notices.append(
-                "the chat template knows no tools; tool turns are written as <tool_call> text, in serving too"
-            )
         if self.tokenizer.pad_token_id in self.stop_token_ids:
             notices.append(
                 f"padding uses the end token {self.tokenizer.pad_token}; it is masked by length, so that the "

@@ -9,14 +9,15 @@ from luthier import __version__
 from luthier.core.errors import RecipeError
 from luthier.core.events import EventLog, Listener
 from luthier.core.files import remove_partial, write_text
-from luthier.core.hashing import fingerprint, hash_file, short
+from luthier.core.hashing import fingerprint, short
 from luthier.core.run_folder import RunFolder
+from luthier.core.version_address import is_address
 from luthier.data.curate.flow import Models
 from luthier.data.curate.stage import CuratedRows, curate
-from luthier.data.read import source_hash
+from luthier.data.read import content_hash, source_hash
 from luthier.plan.checks import check_data
 from luthier.recipe.load import LoadedData
-from luthier.recipe.schema import DataSection
+from luthier.recipe.schema import DataSection, Source
 
 ENCODING_KEYS = {"max_length", "too_long", "chat_template"}
 """Keys of `data` that say how rows are encoded; the others say which rows there are."""
@@ -46,8 +47,31 @@ def data_hash(data: DataSection, recipe_folder: Path) -> str:
     """
     sources = source_hash([*data.train, *data.eval.sources], recipe_folder)
     named = [*data.decontaminate.against, *(getattr(step, "file", None) for step in data.augment.operations)]
-    files = [hash_file(recipe_folder / name) for name in named if name and (recipe_folder / name).is_file()]
+    paths = [recipe_folder / name for name in named if name]
+    files = [content_hash(path) for path in paths if path.is_file() or is_address(path)]
     return fingerprint(sources, files) if files else sources
+
+
+def with_pinned_versions(data: DataSection, recipe_folder: Path) -> DataSection:
+    """Return the section with the number of a version wherever it names one by a tag, a time or as the latest.
+
+    What was looked up once is read, even if somebody moves the tag meanwhile.
+
+    Raises:
+        DataError: There is no such version, or no right to read it.
+    """
+    from luthier.data.versions.address import pinned
+
+    def pinned_sources(sources: list[Source]) -> list[Source]:
+        return [each.model_copy(update={"path": pinned(each.path, recipe_folder)}) for each in sources]
+
+    against = tuple(pinned(name, recipe_folder) for name in data.decontaminate.against)
+    changes = {
+        "train": pinned_sources(data.train),
+        "eval": data.eval.model_copy(update={"sources": pinned_sources(data.eval.sources)}),
+        "decontaminate": data.decontaminate.model_copy(update={"against": against}),
+    }
+    return data.model_copy(update=changes)
 
 
 def rows_fingerprint(data: DataSection, seed: int, inputs: str) -> str:
@@ -83,7 +107,8 @@ def prepare_rows(
     faults = list(check_data(recipe.data, loaded.origins.keys(), loaded.folder))
     if faults:
         raise RecipeError(faults, source=f"recipe {recipe.name}")
-    digest = rows_fingerprint(recipe.data, recipe.seed, data_hash(recipe.data, loaded.folder))
+    data = with_pinned_versions(recipe.data, loaded.folder)
+    digest = rows_fingerprint(data, recipe.seed, data_hash(data, loaded.folder))
     folder = RunFolder(Path(recipe.runs_dir) / f"{recipe.name}-{short(digest)}")
     events = EventLog(folder.events_path)
     for listener in listeners:
@@ -99,7 +124,7 @@ def prepare_rows(
         write_text(folder.path / "recipe.yaml", loaded.text)
         events.emit("stage", stage="rows", status="begin")
         rows = curate(
-            recipe.data,
+            data,
             folder=folder.path / "rows",
             recipe_folder=loaded.folder,
             seed=recipe.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -182,3 +183,60 @@ def test_held_out_rows_are_filled_with_what_the_training_rows_say(tmp_path: Path
     )
     assert [float(row["age"]) for row in _read(made, "train")] == [1, 3, 2]
     assert [float(row["age"]) for row in _read(made, "eval")] == [100, 2]
+
+
+def _with_evaluation_file(folder: Path, **data: Any) -> CuratedRows:
+    letters = [Random(n).choices("abcdefghijklmnopqrstuvwxyz ", k=200) for n in range(20)]
+    rows = [{"text": f"{''.join(each)} nobody knows why, says one."} for each in letters]
+    rows.append({"text": rows[0]["text"].replace("one.", "some.")})  # like row 1, and like a held-out row
+    held_out = [{"text": rows[n]["text"].replace("nobody", "somebody")} for n in range(3)]
+    _write(folder / "held_out.jsonl", [*held_out, rows[3]])
+    return _curate(
+        folder, rows, eval={"sources": [{"path": "held_out.jsonl"}], **data.pop("eval", {})}, **data
+    )
+
+
+def test_training_rows_like_a_row_of_an_evaluation_file_are_left_out(tmp_path: Path) -> None:
+    for name in ("equal", "near", "together"):
+        (tmp_path / name).mkdir()
+    assert _with_evaluation_file(tmp_path / "equal").left_out == {"in_evaluation_set": 1}
+    made = _with_evaluation_file(tmp_path / "near", clean={"deduplicate": "near"})
+    assert made.num_eval == 4
+    assert made.left_out == {"near_duplicate": 1, "like_evaluation_row": 3, "in_evaluation_set": 1}
+    made = _with_evaluation_file(tmp_path / "together", eval={"near_duplicates": "together"})
+    assert made.left_out == {"like_evaluation_row": 4, "in_evaluation_set": 1}, "rows like each other stay"
+    found = {
+        row["row"]: row["detail"] for row in _read(made, "rejected") if row["reason"] == "like_evaluation_row"
+    }
+    assert sorted(found) == [1, 2, 3, 21]
+    assert "similar to held_out.jsonl, row 2 (Jaccard of character" in found[2]
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        {"split": 0.5},
+        {"folds": {"folds": 2}},
+        {"out_of_domain": {"field": "topic", "values": ["a"]}},
+    ],
+)
+def test_what_fills_a_missing_value_comes_from_training_rows_only(
+    tmp_path: Path, evaluation: dict[str, Any]
+) -> None:
+    rows = [
+        {"text": _sentence(n), "topic": "ab"[n % 2], "age": None if n < 8 else 1000.0 * (n % 2) + n}
+        for n in range(24)
+    ]
+    made = _curate(
+        tmp_path,
+        rows,
+        attributes=["topic", "age"],
+        eval=evaluation,
+        clean={"missing": [{"field": "attributes.age", "action": "mean"}]},
+    )
+    ages = {row["row"]: row["age"] for side in ("train", "eval") for row in _read(made, side)}
+    train = [row["row"] - 1 for row in _read(made, "train")]
+    known = [rows[n]["age"] for n in train if rows[n]["age"] is not None]
+    assert len(_read(made, "eval")) > 5
+    assert [float(ages[n + 1]) for n in range(8)] == pytest.approx([sum(known) / len(known)] * 8)
+    assert all(float(ages[n + 1]) == rows[n]["age"] for n in range(8, 24))

@@ -78,6 +78,20 @@ def test_report_changes_nothing_and_counts():
     assert report.by_kind() == {"identity_card": 1, "email": 2, "phone": 1}
 
 
+def test_a_report_without_the_places_of_all_counts_the_same():
+    rows = [{"text": f"电话138{n:08d}或139{n:08d}"} for n in range(9)]
+    listed: list[dict] = []
+    reports = []
+    for lists_all in (True, False):
+        report = PiiReport()
+        operator = PersonalData("mask", lists_findings=lists_all)
+        batches = collected(apply(_batches(rows, batch_rows=4), [operator]), report, on_finding=listed.append)
+        assert all("138" not in text for text in _texts(batches))
+        reports.append(report.as_json())
+    assert reports[0] == reports[1] and reports[0]["rows_with_findings"] == 9
+    assert len(listed) == 18 + 3 + 3 + 2  # all of them; the first three of each of three batches
+
+
 def test_reports_hold_values_only_when_asked():
     _, hidden = _run(PersonalData())
     _, shown = _run(PersonalData(shows_values=True))
@@ -233,6 +247,7 @@ def test_the_section_makes_the_operator(monkeypatch):
             "checked",
             "K",
             True,
+            lists_findings=False,
             numbers=("messages.*.tool_calls.*.arguments.**",),
         )
     ]

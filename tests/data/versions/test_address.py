@@ -6,7 +6,7 @@ import pytest
 
 from luthier.core.errors import DataError
 from luthier.data.sources import read_rows
-from luthier.data.versions.address import Address, address_in, content_of, open_version
+from luthier.data.versions.address import Address, address_in, content_of, open_version, pinned
 
 from .conftest import take
 
@@ -78,3 +78,37 @@ def test_a_runs_fingerprint_follows_the_rows_that_a_tag_names(store, tmp_path):
     assert hashed() != first
     take(store, [{"text": "一"}], tag="gold", moves_tag=True)
     assert hashed() == first
+
+
+def test_a_tag_is_pinned_to_the_version_that_it_names_now(store, tmp_path):
+    take(store, [{"text": "一"}], tag="gold")
+    take(store, [{"text": "二"}])
+    query = f"?store={store.url}"
+    assert pinned(f"dataset://reviews@gold{query}", tmp_path) == f"dataset://reviews@1{query}"
+    assert pinned(f"dataset://reviews{query}", tmp_path) == f"dataset://reviews@2{query}"
+    assert pinned("rows.jsonl", tmp_path) == "rows.jsonl"
+    with pytest.raises(DataError, match="silver"):
+        pinned(f"dataset://reviews@silver{query}", tmp_path)
+
+
+def test_a_tag_that_moves_while_rows_are_made_changes_nothing(store, tmp_path, monkeypatch):
+    from luthier.pipeline import rows as rows_stage
+    from luthier.recipe.load import load_data
+
+    take(store, [{"text": f"row {n}"} for n in range(4)], tag="gold")
+    (tmp_path / "r.yaml").write_text(
+        f"name: a\nruns_dir: {tmp_path}/runs\n"
+        f"data: {{train: [{{path: 'dataset://reviews@gold?store={store.url}'}}], eval: {{}}}}\n"
+    )
+    curate = rows_stage.curate
+
+    def curate_later(*arguments, **options):
+        take(store, [{"text": "another"}], tag="gold", moves_tag=True)
+        return curate(*arguments, **options)
+
+    monkeypatch.setattr(rows_stage, "curate", curate_later)
+    _, made = rows_stage.prepare_rows(load_data(tmp_path / "r.yaml"))
+    assert made.num_read == 4
+    monkeypatch.setattr(rows_stage, "curate", curate)
+    _, again = rows_stage.prepare_rows(load_data(tmp_path / "r.yaml"))
+    assert again.num_read == 1, "the next start reads what the tag names now"

@@ -9,6 +9,7 @@ import click
 
 from luthier.cli.annotate.options import load_ratings, ratings_options
 from luthier.cli.output import json_option, print_facts, print_json
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.annotation.adjudicate import Adjudication
@@ -63,4 +64,4 @@ def adjudicate(
         return
     print_facts((how, f"{number:,}") for how, number in counts.items())
     if output:
-        click.echo(f"wrote {output}: {num_decided:,} rows")
+        click.echo(f"wrote {output}: {count_of(num_decided, 'row')}")

@@ -15,6 +15,7 @@ from luthier.cli.annotate.options import (
     seed_option,
 )
 from luthier.cli.output import json_option, print_json, print_table
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.annotation.agreement import Agreement, Measure
@@ -85,7 +86,7 @@ def _facts(found: Agreement, confidence: float) -> dict[str, Any]:
 
 
 def _print(found: Agreement, confidence: float) -> None:
-    click.echo(f"{found.num_rows:,} rows, {found.num_ratings:,} ratings, {found.scale} scale\n")
+    click.echo(f"{count_of(found.num_rows, 'row')}, {found.num_ratings:,} ratings, {found.scale} scale\n")
     header = ("measure", "value", f"{confidence:.0%} interval", "rows", "")
     print_table(header, [(measure.name, *_cells(measure), measure.note) for measure in found.measures])
     if found.pairs:

@@ -9,6 +9,7 @@ import click
 from luthier.cli.annotate.options import confidence_option, path_argument, seed_option
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -91,7 +92,7 @@ def _judge(path: Path, confidence: float, as_json: bool) -> None:
     )
     if result.num_unchecked:
         click.secho(
-            f"{result.num_unchecked:,} rows are not checked: the sample is not random without them",
+            f"not checked: {count_of(result.num_unchecked, 'row')}; the sample is not random without them",
             fg="yellow",
         )
     print_table(("row", "label", "right label"), result.errors)

@@ -9,6 +9,7 @@ import click
 
 from luthier.cli.annotate.options import load_ratings, ratings_options, shortened
 from luthier.cli.output import json_option, print_json, print_table
+from luthier.core.wording import count_of
 
 
 @click.command()
@@ -55,7 +56,7 @@ def disputed(
     if as_json:
         print_json({"disputed": len(queue), "rows": rows})
         return
-    click.echo(f"{len(queue):,} of {len(ratings.items):,} rows are disputed")
+    click.echo(f"{len(queue):,} of {count_of(len(ratings.items), 'row')} are disputed")
     shown = rows[: limit or 20]
     table = [
         (
@@ -68,4 +69,4 @@ def disputed(
     ]
     print_table(("row", "entropy", "votes", ""), table)
     if output:
-        click.echo(f"wrote {output}: {len(rows):,} rows")
+        click.echo(f"wrote {output}: {count_of(len(rows), 'row')}")

@@ -11,6 +11,7 @@ from luthier.cli.annotate.options import FORMATS, project_argument
 from luthier.cli.data.options import output_option
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 
 @click.command()
@@ -41,4 +42,4 @@ def export(project: Path, output: Path, format: Any, config: Path | None, as_jso
     if as_json:
         print_json({"rows": len(items), "file": str(output), "format": format})
     else:
-        click.echo(f"wrote {output}: {len(items):,} rows")
+        click.echo(f"wrote {output}: {count_of(len(items), 'row')}")

@@ -10,6 +10,7 @@ import click
 from luthier.cli.annotate.options import SCALES, project_argument
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 
 @click.command()
@@ -69,7 +70,7 @@ def init(
     if as_json:
         print_json({"project": str(project), "rows": len(made.rows), "labels": list(labels)})
         return
-    click.echo(f"{project}: {len(made.rows):,} rows, {len(labels)} labels")
+    click.echo(f"{project}: {count_of(len(made.rows), 'row')}, {len(labels)} labels")
     if not guidelines:
         click.echo(f"Write down in {project / GUIDELINES_FILE} when which label is right.")
 

@@ -12,6 +12,7 @@ from luthier.cli.annotate.options import project_argument
 from luthier.cli.data.options import row_bar
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.annotation.prelabel import LabelModel
@@ -67,7 +68,7 @@ def prelabel(project: Path, takes_all: bool, min_score: float, as_json: bool, **
     if as_json:
         print_json({"model": name, "rows": len(items), "proposed": len(proposals), "taken": tally})
         return
-    click.echo(f"{name}: {len(proposals):,} proposals for {len(items):,} rows")
+    click.echo(f"{name}: {count_of(len(proposals), 'proposal')} for {count_of(len(items), 'row')}")
     click.echo(", ".join(f"{count:,} {what}" for what, count in tally.items()) or "nothing new")
 
 

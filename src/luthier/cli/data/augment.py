@@ -11,6 +11,7 @@ import click
 from luthier.cli.data.options import field_option, file_argument, output_option, row_bar
 from luthier.cli.output import json_option, print_facts, print_json, print_table
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -239,7 +240,7 @@ def _print(counts: AugmentCounts, tally: Tally, output: Path, shown: Iterable[tu
     if "" not in counts.classes:
         grown = [each for each in counts.classes.values() if each.made]
         facts.append(("classes", f"{len(grown):,} of {len(counts.classes):,} grew"))
-    print_facts([*facts, ("written", f"{output}: {tally.kept:,} rows")])
+    print_facts([*facts, ("written", f"{output}: {count_of(tally.kept, 'row')}")])
     dropped = counts.dropped_by_kind()
     kinds = sorted({*counts.made, *dropped})
     reasons = ("unchanged", "duplicate", "held_out", "drift")

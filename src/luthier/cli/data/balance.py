@@ -11,6 +11,7 @@ from luthier.cli.data.left_out import counted
 from luthier.cli.data.options import file_argument, output_option, row_bar
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.balance.step import Balance
@@ -68,7 +69,7 @@ def balance(file: Path, output: Path, by: tuple[str, ...], seed: int, as_json: b
         return
     _print(told[0], by)
     more = f", and {output.name}.rejected.jsonl beside it" if tally.left_out else ""
-    click.echo(f"\nwrote {output}: {tally.kept:,} rows{more}")
+    click.echo(f"\nwrote {output}: {count_of(tally.kept, 'row')}{more}")
 
 
 def _section(by: tuple[str, ...], options: dict[str, Any]) -> BalanceSection:
@@ -93,4 +94,7 @@ def _print(found: Balance, by: tuple[str, ...]) -> None:
         rows = [*rows[:_SHOWN_CLASSES], (f"… {hidden:,} more", "", "", ""), *rows[-_SHOWN_CLASSES:]]
     print_table((" × ".join(by), "rows", "after", "weight"), rows)
     if found.without:
-        click.secho(f"{found.without:,} rows lack {' or '.join(by)}: they stay as they are", fg="yellow")
+        click.secho(
+            f"without {' or '.join(by)}: {count_of(found.without, 'row')}, which stay as they are",
+            fg="yellow",
+        )

@@ -13,6 +13,7 @@ from luthier.cli.data.options import field_option, file_argument, output_option,
 from luthier.cli.data.section_options import checked_section, given_options, section_in_file, section_options
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 from luthier.recipe.data_sections.clean import CleanSection, QualitySection
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _missing_rule(text: str) -> dict[str, Any]:
 
 
 def _print(tally: Tally, examples: Examples, output: Path) -> None:
-    click.echo(f"{tally.rows:,} rows, {tally.kept:,} kept, {tally.changed:,} of them changed")
+    click.echo(f"{count_of(tally.rows, 'row')}, {tally.kept:,} kept, {tally.changed:,} of them changed")
     if tally.changes:
         print_table(("cleaned by", "texts"), [(name, f"{n:,}") for name, n in tally.changes.most_common()])
         click.echo()

@@ -10,6 +10,7 @@ import click
 from luthier.cli.data.left_out import Examples, counted, print_left_out
 from luthier.cli.data.options import field_option, output_option, processes_option, row_bar
 from luthier.cli.output import json_option, print_json
+from luthier.core.wording import count_of
 
 
 @click.command()
@@ -71,5 +72,7 @@ def decontaminate(
     if as_json:
         print_json(tally.as_json() | {"evaluation_rows": operator.num_rows})
         return
-    click.echo(f"{tally.rows:,} rows against {operator.num_rows:,} of evaluation, {tally.kept:,} kept")
+    click.echo(
+        f"{count_of(tally.rows, 'row')} against {operator.num_rows:,} of evaluation, {tally.kept:,} kept"
+    )
     print_left_out(tally, examples, output)

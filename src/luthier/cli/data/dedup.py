@@ -13,6 +13,7 @@ from luthier.cli.data.left_out import Examples, counted, print_left_out
 from luthier.cli.data.options import field_option, file_argument, output_option, row_bar
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.duplicates.links import Finder
@@ -72,7 +73,7 @@ def dedup(
     if as_json:
         print_json(tally.as_json())
         return
-    click.echo(f"{tally.rows:,} rows, {tally.kept:,} kept")
+    click.echo(f"{count_of(tally.rows, 'row')}, {tally.kept:,} kept")
     print_left_out(tally, examples, output)
 
 

@@ -10,6 +10,7 @@ import click
 from luthier.cli.annotate.options import path_argument, seed_option, shortened
 from luthier.cli.data.options import row_bar
 from luthier.cli.output import json_option, print_json, print_table
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.annotation.label_errors import Findings
@@ -104,7 +105,7 @@ def label_errors(
         return
     _print(findings, suspects[: limit or 20], folds)
     if output:
-        click.echo(f"wrote {output}: {len(suspects):,} rows")
+        click.echo(f"wrote {output}: {count_of(len(suspects), 'row')}")
 
 
 def _facts(rows: tuple[LabelledRow, ...], suspect: Any) -> dict[str, Any]:
@@ -130,13 +131,15 @@ def _write(output: Path, suspects: list[dict[str, Any]]) -> None:
 
 def _print(findings: Findings, shown: list[dict[str, Any]], folds: int) -> None:
     click.echo(
-        f"{len(findings.suspects):,} of {findings.num_judged:,} labels are doubtful; the classifier agrees with "
-        f"{findings.accuracy:.1%} of all"
+        f"{len(findings.suspects):,} of {count_of(findings.num_judged, 'label')} are doubtful; "
+        f"the classifier agrees with {findings.accuracy:.1%} of all"
     )
     if findings.unjudged:
         number = sum(findings.unjudged.values())
         names = ", ".join(list(findings.unjudged)[:5])
-        click.secho(f"{number:,} rows are not judged: fewer than {folds} rows have {names} …", fg="yellow")
+        click.secho(
+            f"not judged: {count_of(number, 'row')}, for fewer than {folds} rows have {names} …", fg="yellow"
+        )
     table = [
         (s["id"], f"{s['quality']:.3f}", s["label"], s["suggestion"], shortened(s["text"])) for s in shown
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luthier.cli.output import print_table
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -52,4 +53,4 @@ def print_left_out(tally: Tally, examples: Examples, output: Path) -> None:
         click.echo()
         print_table(("for example", "why"), examples.rows)
     more = f", and {output.name}.rejected.jsonl beside it" if tally.left_out else ""
-    click.echo(f"\nwrote {output}: {tally.kept:,} rows{more}")
+    click.echo(f"\nwrote {output}: {count_of(tally.kept, 'row')}{more}")

@@ -26,6 +26,10 @@ def lint_template(base: str, chat_template: str | None, as_json: bool) -> None:
     else:
         for notice in template.notices:
             click.echo(f"note     {notice}")
+        if not template.knows_tools:
+            click.echo(
+                "note     the chat template knows no tools; their turns are written as <tool_call> text"
+            )
         for finding in findings:
             colour = "red" if finding.level == "error" else "yellow"
             click.secho(

@@ -12,6 +12,7 @@ import click
 from luthier.cli.data.options import file_argument, processes_option, row_bar
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.operators.files import Tally
@@ -132,6 +133,7 @@ def _operator(options: dict[str, Any]) -> PersonalData:
         min_certainty=options["min_certainty"],
         key_env=options["key_env"],
         keeps_map=options["map_file"] is not None,
+        lists_findings=options["report_file"] is not None,
         shows_values=options["show_values"],
         more=(Presidio(options["presidio"]),) if options["presidio"] else (),
         numbers=options["fields"] or ("**",),
@@ -167,13 +169,13 @@ def _restore(file: Path, as_json: bool, options: dict[str, Any]) -> None:
     if as_json:
         print_json(tally.as_json() | {"shared_substitutes": num_shared})
         return
-    click.echo(f"{tally.rows:,} rows, {tally.changed:,} with originals put back")
+    click.echo(f"{count_of(tally.rows, 'row')}, {tally.changed:,} with originals put back")
     if num_shared:
         click.secho(f"{num_shared:,} substitutes stand for more than one value: they stay", fg="yellow")
 
 
 def _print(report: PiiReport, tally: Tally | None, options: dict[str, Any]) -> None:
-    click.echo(f"{report.rows:,} rows, {report.rows_with_findings:,} with personal data")
+    click.echo(f"{count_of(report.rows, 'row')}, {report.rows_with_findings:,} with personal data")
     if report.findings:
         counts = sorted(report.findings.items(), key=lambda entry: (-entry[1], entry[0]))
         rows = [(kind, certainty, action, f"{number:,}") for (kind, certainty, action), number in counts]
@@ -190,4 +192,6 @@ def _print(report: PiiReport, tally: Tally | None, options: dict[str, Any]) -> N
         click.echo(f"\n{report.numbers:,} of the findings are JSON numbers{became}")
     if tally:
         left_out = "".join(f", {number:,} left out ({reason})" for reason, number in tally.left_out.items())
-        click.echo(f"\nwrote {options['output']}: {tally.kept:,} rows, {tally.changed:,} changed{left_out}")
+        click.echo(
+            f"\nwrote {options['output']}: {count_of(tally.kept, 'row')}, {tally.changed:,} changed{left_out}"
+        )

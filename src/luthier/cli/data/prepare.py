@@ -10,6 +10,7 @@ import click
 
 from luthier.cli.output import json_option, print_facts, print_json, print_table
 from luthier.cli.progress import make_progress
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.curate.stage import CuratedRows
@@ -54,7 +55,7 @@ def _show(rows: CuratedRows) -> None:
         ("rows", f"{rows.num_read:,} read, {rows.num_train:,} to train, {rows.num_eval:,} held out"),
         *(("left out", f"{number:,} {reason}") for reason, number in _most_first(rows.left_out)),
         *(
-            ("changed", f"{number:,} texts by {operator}")
+            ("changed", f"{count_of(number, 'text')} by {operator}")
             for operator, number in _most_first(rows.changes)
             if not operator.startswith("augment")  # these are new rows, and told as such
         ),
@@ -85,10 +86,11 @@ def _told(told: dict[str, Any] | Any) -> list[tuple[str, str]]:
         text = f"{finding['count']:,} {finding['kind']} ({finding['certainty']}), {finding['action']}"
         facts.append(("personal data", text))
     if errors := told.get("label_errors"):
-        text = f"{errors['suspects']:,} suspects among {errors['judged']:,} rows, in label_errors.jsonl"
+        suspects = count_of(errors["suspects"], "suspect")
+        text = f"{suspects} among {count_of(errors['judged'], 'row')}, in label_errors.jsonl"
         facts.append(("label errors", text))
     for kind, number in told.get("augmented", {}).get("made", {}).items():
-        facts.append(("augmented", f"{number:,} rows by {kind}"))
+        facts.append(("augmented", f"{count_of(number, 'row')} by {kind}"))
     return facts
 
 

@@ -10,7 +10,6 @@ import click
 from luthier.cli.data.options import row_bar
 from luthier.cli.data.versions_options import (
     address_argument,
-    counted,
     dataset_and_ref,
     name_argument,
     open_dataset,
@@ -20,6 +19,7 @@ from luthier.cli.data.versions_options import (
 )
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 
@@ -81,9 +81,9 @@ def gc(
     would = "would be " if dry_run else ""
     if done.forgotten:
         click.echo(f"{would}forgotten: versions {', '.join(map(str, done.forgotten))}")
-    click.echo(f"{would}deleted: {counted(done.files, 'file')}, {size(done.num_bytes)}")
+    click.echo(f"{would}deleted: {count_of(done.files, 'file')}, {size(done.num_bytes)}")
     if done.waiting:
-        click.echo(f"younger than {grace_hours:g} hours, kept: {counted(done.waiting, 'file')}")
+        click.echo(f"younger than {grace_hours:g} hours, kept: {count_of(done.waiting, 'file')}")
 
 
 @click.command()
@@ -120,7 +120,7 @@ def cool(
     cold = ", ".join(map(str, moved.versions)) or "none"
     would = "would be " if dry_run else ""
     click.echo(
-        f"cold versions: {cold}; {would}moved: {counted(moved.files, 'file')}, {size(moved.num_bytes)}"
+        f"cold versions: {cold}; {would}moved: {count_of(moved.files, 'file')}, {size(moved.num_bytes)}"
     )
 
 
@@ -137,7 +137,7 @@ def warm(address: str, store: str | None, principal: str | None, as_json: bool) 
     if as_json:
         print_json({"dataset": dataset.name, **asdict(moved)})
     else:
-        click.echo(f"brought back: {counted(moved.files, 'file')}, {size(moved.num_bytes)}")
+        click.echo(f"brought back: {count_of(moved.files, 'file')}, {size(moved.num_bytes)}")
 
 
 @click.command()
@@ -163,6 +163,6 @@ def verify(
         for fault in found:
             click.secho(fault, fg="red")
     else:
-        click.secho(f"{counted(len(checked), 'data set')} verified, no fault", fg="green")
+        click.secho(f"{count_of(len(checked), 'data set')} verified, no fault", fg="green")
     if found:
         raise SystemExit(2)

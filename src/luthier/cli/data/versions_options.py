@@ -70,8 +70,3 @@ def size(num_bytes: int) -> str:
 def moment(time: str) -> str:
     """Return a time of the log for people: to the second, in UTC."""
     return time[:19].replace("T", " ")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun in the right form."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -14,7 +14,6 @@ import click
 from luthier.cli.data.options import output_option, row_bar
 from luthier.cli.data.versions_options import (
     address_argument,
-    counted,
     dataset_and_ref,
     moment,
     name_argument,
@@ -25,6 +24,7 @@ from luthier.cli.data.versions_options import (
     store_options,
 )
 from luthier.cli.output import json_option, print_facts, print_json, print_table
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.versions.difference import Difference
@@ -92,7 +92,7 @@ def show(address: str, rows: int, store: str | None, principal: str | None, as_j
             *([("message", facts.message)] if facts.message else []),
             (
                 "rows",
-                f"{facts.rows:,} in {counted(len(version.manifest.shards), 'file')}, {size(facts.num_bytes)}",
+                f"{facts.rows:,} in {count_of(len(version.manifest.shards), 'file')}, {size(facts.num_bytes)}",
             ),
             ("content", facts.content),
             *([("encrypted", f"with key {facts.key}")] if facts.key else []),
@@ -142,7 +142,7 @@ def export(address: str, output: Path, store: str | None, principal: str | None,
     if as_json:
         print_json({"version": version.name, "rows": rows, "output": str(output)})
     else:
-        click.secho(f"{counted(rows, 'row')} of {version.name} in {output}", fg="green")
+        click.secho(f"{count_of(rows, 'row')} of {version.name} in {output}", fg="green")
 
 
 @click.command()
@@ -188,9 +188,9 @@ def _action(entry: Mapping[str, Any]) -> str:
     action = entry["action"]
     if action == "snapshot":
         tag = f", tag {entry['tag']}" if entry["tag"] else ""
-        return f"version {entry['version']}, {counted(entry['rows'], 'row')}{tag}"
+        return f"version {entry['version']}, {count_of(entry['rows'], 'row')}{tag}"
     if action in ("cool", "warm"):
-        return f"{action} {counted(len(entry['objects']), 'file')}"
+        return f"{action} {count_of(len(entry['objects']), 'file')}"
     parts = [str(entry[name]) for name in ("tag", "principal", "right", "version") if name in entry]
     return f"{action} {' '.join(parts)}"
 
@@ -206,7 +206,7 @@ def _print_difference(difference: Difference) -> None:
     if difference.is_reordered:
         click.echo("the rows that both have come in another order")
     for name, number in difference.changed_fields.most_common():
-        click.echo(f"field {name} differs in {counted(number, 'changed row')}")
+        click.echo(f"field {name} differs in {count_of(number, 'changed row')}")
     for name, (old, new) in difference.schema.items():
         click.echo(f"field {name}: {old or 'absent'} → {new or 'absent'}")
     for kind, colour, sign in (("removed", "red", "-"), ("added", "green", "+")):
@@ -219,13 +219,13 @@ def _print_difference(difference: Difference) -> None:
 
 def _print_ancestor(ancestor: Ancestor, indent: str) -> None:
     facts = (
-        ancestor.note or f"{counted(ancestor.rows or 0, 'row')}, {moment(ancestor.time)}, {ancestor.author}"
+        ancestor.note or f"{count_of(ancestor.rows or 0, 'row')}, {moment(ancestor.time)}, {ancestor.author}"
     )
     message = f": {ancestor.message}" if ancestor.message else ""
     click.echo(f"{indent}{click.style(ancestor.name, bold=True)}  {facts}{message}")
     for file in ancestor.files:
         click.echo(
-            f"{indent}  file {file['path']} ({counted(file['rows'], 'row')}, sha256 {file['sha256'][:12]})"
+            f"{indent}  file {file['path']} ({count_of(file['rows'], 'row')}, sha256 {file['sha256'][:12]})"
         )
     for origin in ancestor.origins:
         if origin["command"]:

@@ -11,7 +11,6 @@ import click
 from luthier.cli.data.options import row_bar
 from luthier.cli.data.versions_options import (
     address_argument,
-    counted,
     dataset_and_ref,
     name_argument,
     open_dataset,
@@ -21,6 +20,7 @@ from luthier.cli.data.versions_options import (
 )
 from luthier.cli.output import json_option, print_json
 from luthier.core.version_address import is_address
+from luthier.core.wording import count_of
 
 if TYPE_CHECKING:
     from luthier.data.versions.state import Version
@@ -80,11 +80,11 @@ def snapshot(
     version = taken.version
     state = "stored" if taken.is_new else "has these rows already"
     click.secho(f"{name}@{version.number} {state}", fg="green")
-    new = f"{counted(taken.new_shards, 'new file')} of rows" if taken.is_new else "nothing written"
-    click.echo(f"{counted(version.rows, 'row')}, {size(version.num_bytes)}, {new}")
+    new = f"{count_of(taken.new_shards, 'new file')} of rows" if taken.is_new else "nothing written"
+    click.echo(f"{count_of(version.rows, 'row')}, {size(version.num_bytes)}, {new}")
     for kind, number in references.counts.items():
         checked = "checked" if kind == "files" else "not looked at"
-        click.echo(f"{counted(number, kind.removesuffix('s'))} that rows refer to, {checked}")
+        click.echo(f"{count_of(number, kind.removesuffix('s'))} that rows refer to, {checked}")
 
 
 @click.command()

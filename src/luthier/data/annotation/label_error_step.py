@@ -32,7 +32,7 @@ class LabelErrors:
     Args:
         make_embed: Makes the encoder, when the first row comes.
         action: ``drop`` leaves suspects out; ``report`` only tells of them.
-        label_field: Field of the label; in samples ``labels`` stands for ``label``.
+        label_field: Field of the label; in samples ``labels`` stands for ``label``, and attributes are fields, too.
         num_folds: Of the cross-validation.
         seed: Of the folds.
         filter_by: cleanlab's rule.
@@ -153,8 +153,10 @@ def _label_of(row: Any, label_field: str) -> str | None:
     if not isinstance(row, Mapping):
         return None
     label = row.get(label_field)
-    if label is None and label_field == "label":
-        label = row.get("labels")  # of a sample
+    if label is None:  # of a sample
+        attributes = row.get("attributes")
+        label = row.get("labels") if label_field == "label" else None
+        label = attributes.get(label_field) if label is None and isinstance(attributes, Mapping) else label
     if isinstance(label, list) and len(label) == 1:
         label = label[0]
     return str(label) if isinstance(label, str | int) and label != "" else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,9 +19,9 @@ from luthier.data.augment.gate import DriftGate
 from luthier.data.augment.held_out import kept_rows, text_key
 from luthier.data.augment.making import Job, Maker
 from luthier.data.augment.quota import Quota, draws
-from luthier.data.augment.spool import Spool
 from luthier.data.augment.targets import value_at
 from luthier.data.operators.batch import ROW_BATCH, rows_of, with_columns
+from luthier.data.operators.spool import kept_rows_at, spooled
 from luthier.data.row_json import dumps
 
 _ROUNDS = 3
@@ -82,13 +82,17 @@ class Augmentation:
             self.seed, self.gate, self.attempts, self.provenance_field, self.held_out, self.counts
         )
         self._class_rows: dict[str, array[int]] = {}
-        with Spool() as spool:
-            for batch in batches:
-                passed = self._marked(batch)
-                self._take_in(passed, spool)
-                yield passed
+        self._num_rows = 0
+        with spooled(map(self._taken_in, batches)) as again:
             self._check_labels()
-            yield from self._new_rows(spool)
+            yield from again()
+            yield from self._new_rows(again)
+
+    def _taken_in(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+        """Return a batch marked, with its rows counted."""
+        marked = self._marked(batch)
+        self._take_in(marked)
+        return marked
 
     def _marked(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
         """Return a batch whose kept rows have a group and a provenance, which is empty for those that were read."""
@@ -108,11 +112,11 @@ class Augmentation:
             row[self.provenance_field] = ""
         return row
 
-    def _take_in(self, batch: pyarrow.RecordBatch, spool: Spool) -> None:
-        """Count the rows of a batch and set them aside."""
-        start = spool.num_rows
-        spool.add(batch)
-        for number, row in enumerate(kept_rows(batch), start=start):
+    def _take_in(self, batch: pyarrow.RecordBatch) -> None:
+        """Count the kept rows of a batch, and note the number of each that others can be made of."""
+        first = self._num_rows
+        self._num_rows += batch["reason"].null_count
+        for number, row in enumerate(kept_rows(batch), start=first):
             label = self._label(row.row)
             if label is None:
                 self.counts.without_label += 1
@@ -145,7 +149,7 @@ class Augmentation:
                 cure="name the field that holds the class",
             )
 
-    def _new_rows(self, spool: Spool) -> Iterator[pyarrow.RecordBatch]:
+    def _new_rows(self, again: Callable[[], Iterator[pyarrow.RecordBatch]]) -> Iterator[pyarrow.RecordBatch]:
         """Yield new rows in rounds: what the gate drops is made up for from other rows, while there are any."""
         streams = {}
         for label, rows in self._class_rows.items():
@@ -162,7 +166,7 @@ class Augmentation:
                     jobs.setdefault(number, []).append(Job(label, draw, self.operations[kind]))
             pairs = (
                 (row, job)
-                for numbers, batch in spool.rows(sorted(jobs))
+                for numbers, batch in kept_rows_at(again(), sorted(jobs))
                 for number, row in zip(numbers, kept_rows(batch), strict=True)
                 for job in jobs[number]
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from luthier.data.clean.chain import CleanTexts, Rewriter
 from luthier.data.clean.chinese_script import ConvertChinese
@@ -12,7 +12,7 @@ from luthier.data.clean.folding import FoldWidth, Lowercase
 from luthier.data.clean.gbk_mojibake import RepairGbk
 from luthier.data.clean.language import LanguageFilter
 from luthier.data.clean.markup import StripMarkup
-from luthier.data.clean.missing import HandleMissing, MissingRule
+from luthier.data.clean.missing import FROM_OTHER_ROWS, HandleMissing, MissingRule
 from luthier.data.clean.quality import QualityFilter
 from luthier.data.clean.segmentation import SegmentChinese
 from luthier.data.clean.stop_words import RemoveStopWords
@@ -21,14 +21,31 @@ from luthier.data.clean.urls import ReplaceUrls
 from luthier.data.clean.white_space import TidyWhiteSpace
 from luthier.data.operators.execute import Operator, Step
 from luthier.data.operators.targets import KeepTargets
-from luthier.recipe.data_sections.clean import CleanSection
+from luthier.recipe.data_sections.clean import CleanSection, MissingValue
 
 
 def steps_of(section: CleanSection) -> list[Step]:
     """Return what must see all rows; it comes before `operators_of`."""
-    if not section.missing:
+    return _handling(section, section.missing)
+
+
+def first_steps_of(section: CleanSection) -> list[Step]:
+    """Return those of `steps_of` that ask nothing of other rows: what is dropped, or filled with a constant."""
+    return _handling(section, [rule for rule in section.missing if rule.action not in FROM_OTHER_ROWS])
+
+
+def fills_of(section: CleanSection) -> list[Step]:
+    """Return those of `steps_of` that fill with what other rows say.
+
+    Training rows go through them first, held-out rows after, once it is known which are which: the steps remember.
+    """
+    return _handling(section, [rule for rule in section.missing if rule.action in FROM_OTHER_ROWS])
+
+
+def _handling(section: CleanSection, missing: Sequence[MissingValue]) -> list[Step]:
+    if not missing:
         return []
-    rules = tuple(MissingRule(rule.field, rule.action, rule.value) for rule in section.missing)
+    rules = tuple(MissingRule(rule.field, rule.action, rule.value) for rule in missing)
     return [HandleMissing(rules, tuple(section.missing_tokens))]
 
 

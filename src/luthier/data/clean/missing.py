@@ -21,6 +21,8 @@ from luthier.data.operators.spool import spooled
 from luthier.data.sample import Sample
 
 Action = Literal["drop", "mean", "median", "mode", "constant"]
+FROM_OTHER_ROWS = ("mean", "median", "mode")
+"""Actions that fill a field with what the other rows say."""
 
 _MOST_MODES = 1_000_000
 _SAMPLE_FIELDS = {column.name for column in dataclasses.fields(Sample)}
@@ -61,7 +63,7 @@ class HandleMissing:
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         """Yield the batches with their missing fields filled."""
         tokens = frozenset(token.strip().lower() for token in self.tokens) | {""}
-        if all(rule.action in ("drop", "constant") for rule in self.rules):
+        if not any(rule.action in FROM_OTHER_ROWS for rule in self.rules):
             self.found.update({rule.field: rule.value for rule in self.rules})
         if self.found:
             yield from (self._handled(batch, tokens, self.found) for batch in batches)
@@ -124,7 +126,7 @@ class _Known:
 
     def add(self, value: Any, tokens: frozenset[str], batch: pyarrow.RecordBatch, index: int) -> None:
         """Take the value of one row in."""
-        if self.rule.action in ("drop", "constant") or _is_missing(value, tokens):
+        if self.rule.action not in FROM_OTHER_ROWS or _is_missing(value, tokens):
             return
         if self.rule.action == "mode":
             self._count(value, batch, index)
@@ -153,7 +155,7 @@ class _Known:
 
     def fill(self) -> Any:
         """Return what missing fields are filled with."""
-        if self.rule.action in ("drop", "constant"):
+        if self.rule.action not in FROM_OTHER_ROWS:
             return self.rule.value
         if not self.counts and not self.numbers:
             problem = f"no row has the field {self.rule.field!r}: there is no {self.rule.action}"

@@ -25,12 +25,13 @@ from luthier.data.balance.step import Balance
 from luthier.data.budget import check_rows_left
 from luthier.data.clean import build as clean
 from luthier.data.contamination import Decontaminate
+from luthier.data.curate import evaluation_rows
 from luthier.data.curate.divide import Division
 from luthier.data.duplicates import steps as duplicates
-from luthier.data.duplicates.exact import EqualSamples, ExactDuplicates
+from luthier.data.duplicates.exact import EqualSamples
 from luthier.data.duplicates.remove import RemoveDuplicates
 from luthier.data.example import Rejection
-from luthier.data.operators.batch import batches_of_samples, leave_out_at, samples_of
+from luthier.data.operators.batch import batches_of_samples
 from luthier.data.operators.execute import Step, apply
 from luthier.data.operators.files import open_batches
 from luthier.data.operators.spool import BatchSpool
@@ -40,7 +41,6 @@ from luthier.data.pii.vault import Append, writing_map
 from luthier.data.read import read_source
 from luthier.recipe.schema import DataSection, Source
 
-IN_EVALUATION = "in_evaluation_set"
 PII_MAP_FILE = "pii_map.jsonl"
 
 
@@ -108,8 +108,7 @@ class Curation:
                 keep_map = stack.enter_context(
                     writing_map(self.folder / PII_MAP_FILE, data.clean.pii.key_env)
                 )
-            first = clean.steps_of(data.clean)
-            # Training rows come first: what is missing in held-out ones is filled with what these say.
+            first = clean.first_steps_of(data.clean)
             train = self._spool("read", self._cleaned(data.train, evaluation.group_by, first, keep_map))
             held_out = self._spool("held_out", self._cleaned(evaluation.sources, None, first, keep_map))
         if data.clean.deduplicate.kind != "off":
@@ -123,6 +122,10 @@ class Curation:
             division = Division(train, evaluation, self.seed)
             held_out = self._spool("eval", division.side(train, "eval"))
             train = self._spool("train", division.side(train, "train"))
+        if fills := self._named("missing values", clean.fills_of(data.clean)):
+            # Training rows come first: what is missing in held-out ones is filled with what these say.
+            train = self._spool("train_filled", _through(train, fills))
+            held_out = self._spool("eval_filled", _through(held_out, fills))
         augmentation = self._augmentation(held_out)
         weighing = balance.steps_of(self.data.balance, seed=self.seed, on_balance=self._note_balance)
         growth = [*self._named("augment", augmentation), *self._named("balance", weighing)]
@@ -167,15 +170,15 @@ class Curation:
         )
         steps = self._named("label errors", errors)
         duplicate = data.clean.deduplicate
+        embed = self.models.load_embed(duplicate.encoder) if duplicate.kind == "semantic" else None
         if duplicate.kind == "exact":
             steps += self._named("exact duplicates", [RemoveDuplicates(EqualSamples, duplicate.keep)])
         else:
-            embed = self.models.load_embed(duplicate.encoder) if duplicate.kind == "semantic" else None
             found = duplicates.steps_of(duplicate, seed=self.seed, embed=embed)
             steps += self._named(f"{duplicate.kind} duplicates", found)
         if held_out.num_kept:
-            without = partial(_without_held_out, held_out=held_out)
-            steps += self._named("rows of the evaluation files", [without])
+            within = evaluation_rows.steps_of(data, held_out, seed=self.seed, embed=embed)
+            steps += self._named("rows of the evaluation files", within)
         if data.decontaminate.enabled:
             others = [open_batches(self.recipe_folder / path) for path in data.decontaminate.against]
             check = Decontaminate(
@@ -227,20 +230,6 @@ class Curation:
 
 def _through(batches: Iterable[pyarrow.RecordBatch], steps: Sequence[Step]) -> Iterable[pyarrow.RecordBatch]:
     return reduce(lambda rows, step: step(rows), steps, batches)
-
-
-def _without_held_out(
-    batches: Iterable[pyarrow.RecordBatch], held_out: BatchSpool
-) -> Iterator[pyarrow.RecordBatch]:
-    """Leave out training rows that are held out: no row of an evaluation source is trained."""
-    seen = ExactDuplicates()
-    for batch in held_out:
-        for sample in samples_of(batch):
-            seen.first_place(sample)
-    for batch in batches:
-        kept = [index for index, is_kept in enumerate(batch["reason"].is_null().to_pylist()) if is_kept]
-        places = {index: seen.place_of(s) for index, s in zip(kept, samples_of(batch), strict=True)}
-        yield leave_out_at(batch, {i: (IN_EVALUATION, f"equal to {p}") for i, p in places.items() if p})
 
 
 def _rejections(batch: pyarrow.RecordBatch) -> list[Rejection]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from luthier.core.errors import DataError
 from luthier.data.duplicates.exact import EqualTexts
+from luthier.data.duplicates.links import Finder
 from luthier.data.duplicates.near import NearDuplicates
 from luthier.data.duplicates.remove import RemoveDuplicates
 from luthier.data.duplicates.semantic import Embed, SemanticDuplicates
@@ -27,13 +29,19 @@ def steps_of(
     """
     if section.kind == "off":
         return []
+    return [RemoveDuplicates(finder_of(section, seed=seed, embed=embed), section.keep)]
+
+
+def finder_of(
+    section: DeduplicateSection, *, seed: int = 1, embed: Embed | None = None
+) -> Callable[[], Finder]:
+    """Return what makes the finder of a section that is not off; see `steps_of`."""
     if section.kind == "exact":
-        return [RemoveDuplicates(EqualTexts, section.keep)]
+        return EqualTexts
     if section.kind == "near":
-        near = partial(NearDuplicates, section.threshold or 0.8, ngram=section.ngram, seed=seed)
-        return [RemoveDuplicates(near, section.keep)]
+        return partial(NearDuplicates, section.threshold or 0.8, ngram=section.ngram, seed=seed)
     if embed is None:
         raise DataError(
             "semantic duplicates need an embedding model", where="deduplicate", cure="pass one, or use `near`"
         )
-    return [RemoveDuplicates(partial(SemanticDuplicates, embed, section.threshold or 0.95), section.keep)]
+    return partial(SemanticDuplicates, embed, section.threshold or 0.95)

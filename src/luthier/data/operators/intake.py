@@ -127,7 +127,8 @@ def fault_of(row: Any, texts: Found, fields: Sequence[str]) -> Fault | None:
 def _batch(lines: list[_Line]) -> pyarrow.RecordBatch:
     sources, numbers, raws, texts, faults = zip(*lines, strict=True)
     string = pyarrow.string()
-    return batch_of(pyarrow.array(sources, string), numbers, pyarrow.array(raws, string), texts, faults)
+    found_faults = {index: fault for index, fault in enumerate(faults) if fault is not None}
+    return batch_of(pyarrow.array(sources, string), numbers, pyarrow.array(raws, string), texts, found_faults)
 
 
 def batch_of(
@@ -135,7 +136,7 @@ def batch_of(
     numbers: Sequence[int] | NDArray[np.int64],
     raws: pyarrow.StringArray,
     texts: Sequence[Found],
-    faults: Sequence[Fault | None],
+    faults: Mapping[int, Fault],
 ) -> pyarrow.RecordBatch:
     """Return a batch of rows that no operator has seen.
 
@@ -144,7 +145,7 @@ def batch_of(
         numbers: Row numbers from 1.
         raws: JSON of each row.
         texts: JSON pointer and text of each of its strings.
-        faults: Why a row is left out.
+        faults: Why rows are left out, by place.
     """
     found = list(chain.from_iterable(texts))
     lengths = np.fromiter(map(len, texts), np.int32, len(raws))
@@ -156,11 +157,17 @@ def batch_of(
         "edited": pyarrow.nulls(len(raws), string),
         "paths": list_array(lengths, pyarrow.array([path for path, _ in found], string)),
         "texts": list_array(lengths, pyarrow.array([text for _, text in found], string)),
-        "reason": pyarrow.array([fault and fault[0] for fault in faults], string),
-        "detail": pyarrow.array([fault and fault[1] for fault in faults], string),
+        "reason": _sparse({index: reason for index, (reason, _) in faults.items()}, len(raws)),
+        "detail": _sparse({index: detail for index, (_, detail) in faults.items()}, len(raws)),
         "changes": list_array(np.zeros(len(raws), np.int32), pyarrow.array([], CHANGES.value_type)),
     }
     return pyarrow.RecordBatch.from_arrays([columns[name] for name in ROW_BATCH.names], schema=ROW_BATCH)
+
+
+def _sparse(values: Mapping[int, str], length: int) -> pyarrow.StringArray:
+    if not values:
+        return pyarrow.nulls(length, pyarrow.string())
+    return pyarrow.array([values.get(index) for index in range(length)], pyarrow.string())
 
 
 def _is_unicode(row: Any) -> bool:

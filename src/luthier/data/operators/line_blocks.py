@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,16 +67,17 @@ class FindTexts:
         source, first, lines = (batch[name][0].as_py() for name in LINE_BLOCK.names)
         numbers, raws, rows = _parsed(Path(source), first, lines)
         column = pyarrow.array(raws, pyarrow.string())
-        find = self._find
         texts: list[Found] = [_NOTHING] * len(rows)
-        faults: list[Fault | None] = [None] * len(rows)
-        for index in self._worth(column, rows):
-            row, raw = rows[index], raws[index]
-            found = find(row)
-            if not found or type(row) is not dict or SURPLUS in row or b"\\u" in raw:
-                faults[index] = fault_of(row, found, self.fields)
-            if faults[index] is None:
-                texts[index] = found
+        faults: dict[int, Fault] = {}
+        has_surplus = SURPLUS.encode() in lines  # looked for once: no row has it as a rule
+        for index in self._worth(column, rows) if not has_surplus else range(len(rows)):
+            row, found = rows[index], self._find(rows[index])
+            if not found or type(row) is not dict or has_surplus or b"\\u" in raws[index]:
+                fault = fault_of(row, found, self.fields)
+                if fault is not None:
+                    faults[index] = fault
+                    continue
+            texts[index] = found
         return batch_of(pyarrow.repeat(source, len(rows)), numbers, column, texts, faults)
 
     def _worth(self, raws: pyarrow.StringArray, rows: list[Any]) -> Iterable[int]:
@@ -86,24 +87,29 @@ class FindTexts:
         """
         if self.hint is None:
             return range(len(rows))
-        matches = compute.match_substring_regex(raws, rf"\\|{self.hint}")
-        is_worth: NDArray[np.bool_] = matches.to_numpy(zero_copy_only=False)
-        return [
-            index
-            for index, (row, worth) in enumerate(zip(rows, is_worth.tolist(), strict=True))
-            if worth or type(row) is not dict or SURPLUS in row or not self._has_text(row)
-        ]
+        matches = compute.match_substring_regex(raws, rf"\\|{self.hint}").to_numpy(zero_copy_only=False)
+        has_text = np.fromiter(map(self._has_text, rows), bool, len(rows))
+        worth: list[int] = np.flatnonzero(matches | ~has_text).tolist()
+        return worth
 
-    def _has_text(self, row: dict[str, Any]) -> bool:
+    @cached_property
+    def _has_text(self) -> Callable[[Any], bool]:
+        """Tells whether a row is an object with a text; False where that takes a closer look."""
         if tuple(self.fields) == ("**",):
-            for value in row.values():
-                if type(value) is str:
-                    return True
-        return bool(self._find(row))
+            return _begins_with_text
+        return lambda row: type(row) is dict and bool(self._find(row))
 
     @cached_property
     def _find(self) -> Any:
         return text_finder(self.fields)
+
+
+def _begins_with_text(row: Any) -> bool:
+    if type(row) is dict:
+        for value in row.values():
+            if type(value) is str:
+                return True
+    return False
 
 
 def _parsed(source: Path, first: int, block: bytes) -> tuple[NDArray[np.int64], list[bytes], list[Any]]:

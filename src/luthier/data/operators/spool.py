@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -51,3 +51,27 @@ def spooled(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[Callable[[], Ite
     with tempfile.TemporaryDirectory(prefix="luthier-rows-") as folder:
         spool = BatchSpool(Path(folder) / "rows.arrow").fill(batches)
         yield lambda: iter(spool)
+
+
+def kept_rows_at(
+    batches: Iterable[pyarrow.RecordBatch], numbers: Sequence[int]
+) -> Iterator[tuple[list[int], pyarrow.RecordBatch]]:
+    """Yield the kept rows with these numbers, counted from 0, batch by batch, with their numbers.
+
+    Args:
+        batches: All rows; those that are left out are not numbered.
+        numbers: Ascending.
+    """
+    first = position = 0
+    for batch in batches:
+        end = first + batch["reason"].null_count
+        chosen = []
+        while position < len(numbers) and numbers[position] < end:
+            chosen.append(numbers[position])
+            position += 1
+        if chosen:
+            kept = batch.filter(batch["reason"].is_null())
+            yield chosen, kept.take(pyarrow.array([number - first for number in chosen]))
+        if position == len(numbers):
+            return
+        first = end

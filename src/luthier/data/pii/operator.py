@@ -18,7 +18,7 @@ from luthier.data.pii.actions import ACTIONS, label, partly_masked
 from luthier.data.pii.detect import PLAIN_KINDS, Detector, Recogniser
 from luthier.data.pii.finding import CERTAINTIES, KINDS, Finding, is_at_least
 from luthier.data.pii.keys import KEY_ENV, key_for
-from luthier.data.pii.notes import with_note
+from luthier.data.pii.notes import BatchNote, with_note
 from luthier.data.pii.numbers import Number, numbers_of
 from luthier.data.pii.pseudonyms import Pseudonyms
 from luthier.data.pii.remains import cleared
@@ -54,6 +54,7 @@ class PersonalData:
         min_certainty: Findings below it are reported and nothing else.
         key_env: Environment variable with the key of substitutes and map.
         keeps_map: The batches carry the map, sealed, for `report.collected` to write.
+        lists_findings: Reports hold the place of each finding, not of the first ones of each kind only.
         shows_values: Reports hold the values themselves.
         more: Recognisers besides.
         numbers: Fields whose JSON numbers are looked at, too; one that is replaced becomes a string.
@@ -68,6 +69,7 @@ class PersonalData:
     min_certainty: str = "pattern"
     key_env: str = KEY_ENV
     keeps_map: bool = False
+    lists_findings: bool = True
     shows_values: bool = False
     more: tuple[Recogniser, ...] = ()
     numbers: tuple[str, ...] = ()
@@ -98,7 +100,12 @@ class PersonalData:
         numbers = list(numbers_of(batch, self.numbers))
         found, found_numbers = self._found(texts), self._found_numbers(numbers)
         pairs: list[Pair] = []
-        notes = self._notes(batch, found, rows, paths) + self._number_notes(batch, found_numbers, numbers)
+        note = BatchNote(
+            batch, self.action_for, lists_all=self.lists_findings, shows_values=self.shows_values
+        )
+        note.add(found, rows, paths)
+        if found_numbers:
+            note.add(found_numbers, *_places(numbers), are_numbers=True)
         if self._acts:
             after_numbers = self._rewritten(found_numbers, pairs)
             after = self._rewritten(found, pairs)
@@ -109,7 +116,7 @@ class PersonalData:
             batch = with_texts(batch, {i: text.text for i, text in after.items()}, rows, OPERATOR)
             batch = cleared(leave_out_at(batch, _verdicts(dropped)), self._without)
         sealed = seal(pairs, self.key_env) if self.keeps_map and pairs else None
-        return with_note(batch, {"rows": len(batch), "findings": notes, "sealed": sealed})
+        return with_note(batch, note.as_json(sealed))
 
     @property
     def hint(self) -> str | None:
@@ -168,36 +175,6 @@ class PersonalData:
         rewritten = self._rewritten(self._found(pyarrow.array(texts, pyarrow.string())), [])
         return [rewritten[i].text if i in rewritten else text for i, text in enumerate(texts)]
 
-    def _notes(
-        self, batch: pyarrow.RecordBatch, found: Found, rows: NDArray[np.int64], paths: pyarrow.StringArray
-    ) -> list[dict[str, Any]]:
-        """Return a note of each finding, with its place."""
-        indices = np.fromiter(found, np.int64, len(found))
-        sources, numbers = (batch[name].take(rows[indices]).to_pylist() for name in ("source", "row"))
-        places = zip(sources, numbers, paths.take(indices).to_pylist(), found.values(), strict=True)
-        return [
-            {"source": source, "row": number, "path": path, **self._note(finding)}
-            for source, number, path, (_, findings) in places
-            for finding in findings
-        ]
-
-    def _number_notes(
-        self, batch: pyarrow.RecordBatch, found: Found, numbers: Sequence[Number]
-    ) -> list[dict[str, Any]]:
-        rows = np.array([number.row for number in numbers], np.int64)
-        paths = pyarrow.array([number.path for number in numbers], pyarrow.string())
-        return [{**note, "is_number": True} for note in self._notes(batch, found, rows, paths)]
-
-    def _note(self, finding: Finding) -> dict[str, Any]:
-        return {
-            "kind": finding.kind,
-            "certainty": finding.certainty,
-            "action": self.action_for(finding),
-            "start": finding.start,
-            "end": finding.end,
-            "excerpt": finding.text if self.shows_values else partly_masked(finding),
-        }
-
     @property
     def _acts(self) -> bool:
         return any(action != "report" for action in (self.action, *self.actions.values()))
@@ -214,6 +191,11 @@ class PersonalData:
 def _check(what: str, given: Sequence[str], known: Sequence[str]) -> None:
     if unknown := [name for name in given if name not in known]:
         raise DataError(f"{what} {unknown[0]!r} is not known", cure=f"known: {', '.join(known)}")
+
+
+def _places(numbers: Sequence[Number]) -> tuple[NDArray[np.int64], pyarrow.StringArray]:
+    rows = np.array([number.row for number in numbers], np.int64)
+    return rows, pyarrow.array([number.path for number in numbers], pyarrow.string())
 
 
 def _verdicts(acted_upon: Sequence[tuple[int, str, Rewritten]]) -> dict[int, tuple[str, str]]:

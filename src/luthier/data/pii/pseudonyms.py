@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from luthier.data.pii import foreign_identity
+from luthier.data.pii import foreign_identity, invented
 from luthier.data.pii.checks import (
     COMPANY_ALPHABET,
     company_digit,
@@ -18,6 +18,7 @@ from luthier.data.pii.checks import (
     organisation_digit,
 )
 from luthier.data.pii.finding import Finding
+from luthier.data.pii.keyed import chosen, digest
 from luthier.data.pii.licence_plate import LETTERS
 from luthier.data.pii.permute import alphabet_of, permute, permute_characters
 from luthier.data.pii.regions import counties
@@ -58,7 +59,7 @@ def _identity_card(text: str, key: bytes) -> str:
             raise ValueError
         image = permute(value, len(known) * births * _SERIALS, key, "identity card")
     except ValueError:  # a county or birth beyond the tables: its substitute is one within, by chance alone
-        image = _chosen(bare, key, "identity card", len(known) * births * _SERIALS)
+        image = chosen(bare, key, "identity card", len(known) * births * _SERIALS)
     image, serial = divmod(image, _SERIALS)
     county, born = divmod(image, births)
     digits = f"{known[county]}{_FIRST_BIRTH + timedelta(born):%Y%m%d}{serial:03d}"
@@ -116,7 +117,7 @@ def _phone(text: str, key: bytes) -> str:
 
 
 def _email(text: str, key: bytes) -> str:
-    return f"user-{_digest(text.lower(), key, 'email')[:12]}@example.com"
+    return f"user-{digest(text.lower(), key, 'email')[:12]}@example.com"
 
 
 def _licence_plate(text: str, key: bytes) -> str:
@@ -140,143 +141,23 @@ def _passport(text: str, key: bytes) -> str:
 
 def _ip_address(text: str, key: bytes) -> str:
     """Return an address that nobody has: of the reserved class E (RFC 1112), or for documentation (RFC 3849)."""
-    digest = _digest(text.lower(), key, "ip")
+    digits = digest(text.lower(), key, "ip")
     if ":" in text:
-        return "2001:db8:" + ":".join(digest[place : place + 4] for place in range(0, 24, 4))
-    number = int(digest[:7], 16)  # 28 bits
+        return "2001:db8:" + ":".join(digits[place : place + 4] for place in range(0, 24, 4))
+    number = int(digits[:7], 16)  # 28 bits
     return f"{240 + (number >> 24)}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-
-
-_TOWNS = (
-    "安宁",
-    "永和",
-    "新阳",
-    "清河",
-    "长泰",
-    "东林",
-    "西陵",
-    "南屏",
-    "北辰",
-    "嘉禾",
-    "宝山",
-    "云溪",
-    "凤鸣",
-    "石桥",
-    "白沙",
-    "青岩",
-)
-_ROADS = (
-    "和平",
-    "建设",
-    "人民",
-    "文化",
-    "解放",
-    "光明",
-    "胜利",
-    "团结",
-    "青年",
-    "友谊",
-    "新华",
-    "幸福",
-    "朝阳",
-    "红旗",
-    "学府",
-    "滨河",
-)
-_STREETS = (
-    "Oak",
-    "Maple",
-    "Cedar",
-    "Pine",
-    "Elm",
-    "Walnut",
-    "Willow",
-    "Birch",
-    "Ash",
-    "Park",
-    "Lake",
-    "Hill",
-    "River",
-    "Mill",
-    "Church",
-    "Beech",
-)
-
-
-def _address(text: str, key: bytes) -> str:
-    number = _chosen(re.sub(r"\s", "", text), key, "address", 1 << 32)
-    house = 1 + (number >> 8) % 99_999
-    if re.search("[一-鿿]", text):
-        return f"{_TOWNS[number & 15]}市{_ROADS[number >> 4 & 15]}路{house}号"
-    return f"{house} {_STREETS[number & 15]} Street"
-
-
-_FAMILY = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹"
-_GIVEN = (
-    "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华文玉建国宁志海云飞雪梅婷"
-    "鑫宇晨浩然欣怡佳琪子涵思远嘉诚若兰安康永瑞清泽立新雅"
-)
-_GIVEN_EN = (
-    "Alex",
-    "Robin",
-    "Taylor",
-    "Jordan",
-    "Casey",
-    "Morgan",
-    "Riley",
-    "Jamie",
-    "Avery",
-    "Quinn",
-    "Rowan",
-    "Skyler",
-    "Reese",
-    "Finley",
-    "Emerson",
-    "Hayden",
-)
-_FAMILY_EN = (
-    "Brook",
-    "Field",
-    "Marsh",
-    "Wood",
-    "Stone",
-    "Hill",
-    "Lane",
-    "Banks",
-    "Ford",
-    "Heath",
-    "Moor",
-    "Dale",
-    "Grove",
-    "Parks",
-    "Wells",
-    "Rivers",
-)
-
-
-def _name(text: str, key: bytes) -> str:
-    number = _chosen(text.lower(), key, "name", 1 << 40)
-    if re.search("[一-鿿]", text):
-        family, rest = number % len(_FAMILY), number // len(_FAMILY)
-        characters = [_FAMILY[family]]
-        for _ in range(max(1, len(text) - 1)):
-            rest, given = divmod(rest, len(_GIVEN))
-            characters.append(_GIVEN[given])
-        return "".join(characters)
-    given_name = _GIVEN_EN[number & 15]
-    return f"{given_name} {_FAMILY_EN[number >> 4 & 15]}" if " " in text else given_name
 
 
 def _secret(text: str, key: bytes) -> str:
     """Return a text of the same characters' classes; a key file is replaced by a label, for nothing else fits."""
     if "\n" in text or len(text) > 200:
-        return f"[SECRET-{_digest(text, key, 'secret')[:12]}]"
+        return f"[SECRET-{digest(text, key, 'secret')[:12]}]"
     seed = hmac.digest(key, f"secret|{text}".encode("utf-8", "replace"), "sha256")
-    digest = iter(hashlib.shake_256(seed).digest(len(text)))
+    draws = iter(hashlib.shake_256(seed).digest(len(text)))
     alphabets = [alphabet_of(character) or character for character in text]
     head = re.match(r"(?:[A-Za-z]{2,8}[-_]|AKIA|ASIA|AIza|LTAI)?", text)
     num_kept = head.end() if head and head.end() * 3 < len(text) else 0
-    image = "".join(alphabet[next(digest) % len(alphabet)] for alphabet in alphabets)
+    image = "".join(alphabet[next(draws) % len(alphabet)] for alphabet in alphabets)
     return text[:num_kept] + image[num_kept:]
 
 
@@ -284,14 +165,6 @@ def _refilled(text: str, characters: str) -> str:
     """Return a text with its letters and digits replaced, one by one, and all else as it was."""
     replacement = iter(characters)
     return "".join(next(replacement) if c.isascii() and c.isalnum() else c for c in text)
-
-
-def _digest(text: str, key: bytes, use: str) -> str:
-    return hmac.digest(key, f"{use}|{text}".encode("utf-8", "replace"), hashlib.sha256).hex()
-
-
-def _chosen(text: str, key: bytes, use: str, size: int) -> int:
-    return int(_digest(text, key, use), 16) % size
 
 
 _SUBSTITUTES: dict[str, Callable[[str, bytes], str]] = {
@@ -306,6 +179,6 @@ _SUBSTITUTES: dict[str, Callable[[str, bytes], str]] = {
     "licence_plate": _licence_plate,
     "passport": _passport,
     "ip_address": _ip_address,
-    "address": _address,
-    "name": _name,
+    "address": invented.address,
+    "name": invented.name,
 }

@@ -10,9 +10,7 @@ from typing import Any
 import pyarrow
 
 from luthier.data.pii.finding import KINDS
-from luthier.data.pii.notes import without_notes
-
-_EXAMPLES = 3
+from luthier.data.pii.notes import EXAMPLES, without_notes
 
 
 @dataclass
@@ -36,12 +34,13 @@ class PiiReport:
     def add(self, note: dict[str, Any]) -> None:
         """Count what an operator noted of one batch."""
         self.rows += note["rows"]
-        self.rows_with_findings += len({(entry["source"], entry["row"]) for entry in note["findings"]})
+        self.rows_with_findings += note["rows_with_findings"]
+        self.numbers += note["numbers"]
+        for kind, certainty, action, number in note["counts"]:
+            self.findings[kind, certainty, action] += number
         for entry in note["findings"]:
-            self.findings[entry["kind"], entry["certainty"], entry["action"]] += 1
-            self.numbers += entry.get("is_number", False)
             examples = self.examples.setdefault(entry["kind"], [])
-            if len(examples) < _EXAMPLES:
+            if len(examples) < EXAMPLES:
                 examples.append(entry)
 
     def by_kind(self) -> dict[str, int]:
@@ -77,7 +76,7 @@ def collected(
     Args:
         batches: As `PersonalData` left them.
         report: Is added to.
-        on_finding: Takes each finding with its place, e.g. to write it down.
+        on_finding: Takes each finding that the operator lists, with its place, e.g. to write it down.
         on_sealed: Takes each chunk of the map.
     """
     for batch in batches:

@@ -31,6 +31,7 @@ def operators_of(section: PiiSection) -> list[Operator]:
             min_certainty=section.min_certainty,
             key_env=section.key_env,
             keeps_map=section.keep_map,
+            lists_findings=False,
             numbers=SAMPLE_NUMBERS,
         )
     ]

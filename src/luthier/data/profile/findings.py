@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from luthier.core.wording import count_of
+
 _UNEVEN = 10.0
 _TIED, _STRONGLY_TIED = 0.1, 0.3
 """Small and medium effect of Cramér's V where one side has two values (Cohen 1988)."""
@@ -54,23 +56,23 @@ def _of_rows(profile: Mapping[str, Any]) -> Iterator[Finding]:
     if out:
         reason, first = next(iter(profile["left_out"].items()))
         level: Literal["warning", "note"] = "warning" if out > _LEFT_OUT * (rows + out) else "note"
-        text = f"{out:,} of {rows + out:,} rows cannot be used, most as {reason}: {first['example']}"
+        text = (
+            f"{out:,} of {count_of(rows + out, 'row')} cannot be used, most as {reason}: {first['example']}"
+        )
         yield Finding(level, "left_out", text, "look at them with `luthier data inspect`, or mend the file")
     repeated = profile["repeats"].get("repeated", 0)
     if repeated:
         level = "warning" if repeated > _REPEATED * rows else "note"
-        text = f"{repeated:,} rows ({repeated / rows:.1%}) repeat an earlier one"
+        text = f"an earlier row is repeated by {count_of(repeated, 'row')} ({repeated / rows:.1%})"
         yield Finding(level, "repeated", text, "`luthier data dedup`, or data.clean.deduplicate")
     for shared in profile["repeats"].get("shared", ()):
-        text = (
-            f"{shared['rows']:,} rows of {shared['second']} have a text that stands in {shared['first']} too"
-        )
+        text = f"texts of {shared['first']} stand in {count_of(shared['rows'], 'row')} of {shared['second']}, too"
         cure = "if one of them is for evaluation: `luthier data decontaminate`, or data.eval.sources"
         yield Finding("warning", "shared_texts", text, cure)
     contradicting = profile["repeats"].get("contradicting", 0)
     if contradicting and profile["classes"]:
         rows_with_them = profile["repeats"]["rows_contradicting"]
-        text = f"{contradicting:,} texts stand there with different labels, in {rows_with_them:,} rows"
+        text = f"texts with different labels: {contradicting:,}, in {count_of(rows_with_them, 'row')}"
         yield Finding(
             "warning", "contradicting", text, "`luthier data label-errors`, or have them adjudicated"
         )
@@ -108,7 +110,8 @@ def _of_associations(profile: Mapping[str, Any]) -> Iterator[Finding]:
         strength = "strongly" if entry["cramers_v"] >= _STRONGLY_TIED else "somewhat"
         text = (
             f"label and {entry['second']} are {strength} tied (Cramér's V {entry['cramers_v']:.2f}): "
-            f"{cell['first']!r} with {cell['second']!r} has {cell['rows']:,} rows, {cell['expected']:,.0f} by chance"
+            f"{cell['first']!r} with {cell['second']!r} has {count_of(cell['rows'], 'row')}, "
+            f"{cell['expected']:,.0f} by chance"
         )
         cure = None
         if entry["second"] not in ("length", "language"):

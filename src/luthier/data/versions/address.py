@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luthier.core.errors import DataError
+from luthier.core.version_address import SCHEME
 from luthier.data.sources import Row
 from luthier.data.versions.read import StoredVersion
 from luthier.data.versions.storage import URL_MARK
@@ -100,6 +101,25 @@ def find_version(
     parsed = address if isinstance(address, Address) else Address.parse(str(address))
     dataset = Store(parsed.store or store, principal=principal).dataset(parsed.name)
     return StoredVersion(dataset, dataset.resolve(parsed.ref))
+
+
+def pinned(text: str, folder: Path) -> str:
+    """Return an address as it was written, with the number of the version that it names now in place of a tag.
+
+    Args:
+        text: As a recipe names it.
+        folder: That paths start from.
+
+    Raises:
+        DataError: See `find_version`.
+    """
+    address = address_in(folder / text)
+    if address is None:
+        return text
+    before, _, query = text.partition("?")
+    number = find_version(address).version.number
+    pinned_text = f"{before[: before.index(SCHEME)]}{SCHEME}//{address.name}@{number}"
+    return f"{pinned_text}?{query}" if query else pinned_text
 
 
 def open_version(address: Address | Path | str) -> Iterator[Row]:
