@@ -147,6 +147,14 @@ def _find(ids: Sequence[int], part: Sequence[int], start: int) -> int:
     return next(n for n in range(start, len(ids)) if list(ids[n : n + len(part)]) == list(part))
 
 
+def whole_offsets(windows: Sequence[Window]) -> list[Offsets]:
+    """Return the characters that each token of a context covers, from all of its windows."""
+    offsets: list[Offsets] = []
+    for window in windows:
+        offsets[window.skipped :] = window.offsets
+    return offsets
+
+
 def tokens_of_span(offsets: Sequence[Offsets], start: int, end: int) -> Offsets | None:
     """Return the first and the last token that cover characters of a span; None where no token does.
 

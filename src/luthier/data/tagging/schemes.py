@@ -72,12 +72,15 @@ def detect_scheme(tags: Iterable[str]) -> Scheme:
     return "none"
 
 
-def entities_of(tags: Sequence[str]) -> list[Entity]:
-    """Return the entities that tags mark, in their order.
+def entities_of(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[Entity]:
+    """Return the entities that tags mark, in their order; without a scheme, each word with another tag than ``O``.
 
     Broken sequences are read as ``conlleval`` and seqeval's default do: a word goes on with the entity before it if
-    its tag has the same type and begins none itself; otherwise it begins one, whatever its prefix.
+    its tag has the same type and begins none itself; otherwise it begins one, whatever its prefix. The prefixes of
+    all schemes are read alike.
     """
+    if scheme == "none":
+        return [Entity(tag, place, place + 1) for place, tag in enumerate(tags) if tag != OUTSIDE]
     entities: list[Entity] = []
     start: int | None = None
     before, kind = OUTSIDE, ""
@@ -130,12 +133,17 @@ def write_tags(entities: Iterable[Entity], num_words: int, scheme: Scheme) -> li
     """
     tags = [OUTSIDE] * num_words
     for kind, start, end in entities:
-        first, inside, *ends = _LETTERS[scheme]
+        first, inside, *ends = list(_LETTERS[scheme])
         prefixes = [first, *[inside] * (end - start - 1)]
         if ends:
             prefixes[-1] = ends[1] if end - start == 1 else ends[0]
         tags[start:end] = [f"{prefix}-{kind}" for prefix in prefixes]
     return tags
+
+
+def tags_of_type(kind: str, scheme: Scheme) -> tuple[str, ...]:
+    """Return all tags of a type of entity."""
+    return tuple(f"{prefix}-{kind}" for prefix in _LETTERS[scheme])
 
 
 def repaired(tags: Sequence[str], scheme: Scheme) -> list[str]:

@@ -1,0 +1,1 @@
+"""Token classification: the loss, what is measured, and the baseline."""
