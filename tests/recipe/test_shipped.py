@@ -14,7 +14,7 @@ from luthier.recipe.load import load
 from luthier.recipe.shipped import headline, shipped_recipe, shipped_recipes
 from tests.tiny_job import save_tiny_base, write_rows
 
-NUM_RECIPES = 6
+NUM_RECIPES = 12
 """Raised with each recipe that is added, so that a package without its recipes fails here."""
 TEXT = "\n\n".join(f"The quick brown fox number {n} jumps over the lazy dog at noon." for n in range(60))
 
@@ -40,6 +40,23 @@ def copied(name: str, folder: Path) -> Path:
     rows = json.loads(write_rows(folder / "rows.json").read_text())
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "train.txt").write_text(TEXT)
+    lines = [f"{row['instruction']},{'warm' if 'red' in row['output'] else 'cold'}\n" for row in rows]
+    (folder / "train.csv").write_text("text,label\n" + "".join(lines))
+    for file, own in (("general.jsonl", rows[::2]), ("problems.jsonl", rows[1::2])):
+        (folder / file).write_text("".join(json.dumps(row) + "\n" for row in own))
+    (folder / "intents.csv").write_text("text,label\n" + "".join(lines))
+    words = [row["output"].rstrip(".").split() for row in rows]
+    tags = [["O", "O", "O", "B-colour", "B-animal"] for _ in words]
+    sentences = (
+        "".join(f"{w}\t{t}\n" for w, t in zip(*pair, strict=True)) for pair in zip(words, tags, strict=True)
+    )
+    (folder / "entities.conll").write_text("\n".join(sentences))
+    shutil.copy(folder / "entities.conll", folder / "train.conll")
+    asked = [{"question": row["instruction"], "context": f"{row['output']} It was noon."} for row in rows]
+    for row in asked:
+        animal = row["context"].split()[4].rstrip(".")
+        row["answers"] = [{"text": animal, "answer_start": row["context"].index(animal)}]  # type: ignore[assignment]
+    (folder / "train.json").write_text(json.dumps(asked))
     return recipe
 
 
@@ -74,7 +91,7 @@ def test_a_recipe_trains_two_steps(name: str, base: Path, tmp_path: Path) -> Non
         text = (tmp_path / f"{name}.yaml").read_text()
         lines = [line for line in text.splitlines() if "num_train_epochs" not in line]
         (tmp_path / f"{name}.yaml").write_text("\n".join(lines))
-    if loaded.recipe.objective.name == "sft":
+    if loaded.recipe.objective.is_chat:
         overrides += ["evaluate.num_generations=2", "evaluate.max_new_tokens=4"]
     job = run(make_plan(load(tmp_path / f"{name}.yaml", overrides)))
     assert job.trained.num_steps == 2

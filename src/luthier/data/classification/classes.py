@@ -33,7 +33,8 @@ class Classes:
 
     def as_json(self) -> dict[str, Any]:
         """Return what `of_json` reads."""
-        return asdict(self)
+        facts = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in facts.items()}
 
     @classmethod
     def of_json(cls, facts: Mapping[str, Any]) -> Classes:
