@@ -63,6 +63,7 @@ def compare(first: Path, second: Path, as_json: bool) -> None:
         if values[0].get(key) != values[1].get(key)
     ]
     figures = [_figures(_summary(run)) for run in (first, second)]
+    figures = [_of_task(figures[0], *values), _of_task(figures[1], *reversed(values))]
     rows += [(name, figures[0].get(name), figures[1].get(name)) for name in {**figures[0], **figures[1]}]
     if as_json:
         print_json([{"key": k, "first": a, "second": b} for k, a, b in rows])
@@ -110,6 +111,25 @@ def _figures(summary: dict[str, Any]) -> dict[str, Any]:
     return figures | {
         key: trained[key] for key in ("steps", "seconds", "tokens_per_second") if key in trained
     }
+
+
+def _of_task(figures: dict[str, Any], values: dict[str, Any], other_values: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a run with one task under their names in a run of several that has this task too."""
+    if values.get("objective.name") == "multitask" or other_values.get("objective.name") != "multitask":
+        return figures
+    objectives = {
+        other_values[f"objective.tasks[{place}].name"]: other_values[
+            f"objective.tasks[{place}].objective.name"
+        ]
+        for place in range(
+            sum(key.startswith("objective.tasks[") and key.endswith("].name") for key in other_values)
+        )
+    }
+    same = [task for task, name in objectives.items() if name == values.get("objective.name")]
+    if len(same) != 1:
+        return figures
+    told = ("steps", "seconds", "tokens_per_second")
+    return {name if name in told else f"{same[0]}.{name}": value for name, value in figures.items()}
 
 
 def _text(value: Any) -> str:

@@ -98,6 +98,11 @@ def open_source(
     schema = source.schema_ or detect_schema(renamed, source.path)
     if group_by and not any(isinstance(row, Mapping) and group_by in row for _, row in first):
         raise DataError(f"no row has the field {group_by}, which data.eval.group_by names", where=source.path)
+    if source.roles and schema != "messages":
+        problem = f"has no effect: these rows follow schema {schema}, which has its own roles"
+        raise DataError(
+            f"`roles` {problem}", where=source.path, cure="remove it, or write the rows as messages"
+        )
     return OpenSource(schema, _convert_all(source, schema, chain(first, rows), group_by, on_row))
 
 
@@ -123,7 +128,13 @@ def _convert_all(
                 _refuse_mixture(source, schema, row, number)  # its label would be lost without a word
             group, attributes = _group(raw, group_by), _attributes(raw, source.attributes)
             sample = convert(
-                row, schema, source=source.path, number=number, group=group, attributes=attributes
+                row,
+                schema,
+                source=source.path,
+                number=number,
+                group=group,
+                attributes=attributes,
+                roles=source.roles,
             )
             yield _of_task(sample, source.task)
         except RowError as error:

@@ -29,29 +29,35 @@ def check_gates(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> lis
     meets no demand: both fail.
     """
     measured = {comparison.metric: comparison for comparison in comparisons}
-    return [_check(gate, measured.get(gate.metric)) for gate in gates]
+    return [_check(gate, measured.get(_name(gate))) for gate in gates]
+
+
+def _name(gate: Gate) -> str:
+    """Return the metric as comparisons call it: with its task, where there are several."""
+    return f"{gate.task}.{gate.metric}" if gate.task else gate.metric
 
 
 def _check(gate: Gate, found: Comparison | None) -> GateResult:
+    name = _name(gate)
     if found is None:
-        return GateResult(f"{gate.metric} was not measured", passed=False)
+        return GateResult(f"{name} was not measured", passed=False)
     demands: list[GateResult] = []
     tuned = found.tuned
     if gate.better_by is not None:
         if found.improvement is None:
-            text = f"{gate.metric}: the {found.partner} scores 0, so no relative improvement exists; use min"
+            text = f"{name}: the {found.partner} scores 0, so no relative improvement exists; use min"
             demands.append(GateResult(text, passed=False))
         else:
             gain = found.improvement
             text = (
-                f"{gate.metric} better than the {found.partner} by {gate.better_by:.1%}: is {gain.value:.1%} "
+                f"{name} better than the {found.partner} by {gate.better_by:.1%}: is {gain.value:.1%} "
                 f"(at least {gain.low:.1%})"
             )
             demands.append(GateResult(text, passed=gain.low >= gate.better_by))
     if gate.min is not None:
-        text = f"{gate.metric} ≥ {gate.min:g}: is {tuned.value:.4g} (at least {tuned.low:.4g})"
+        text = f"{name} ≥ {gate.min:g}: is {tuned.value:.4g} (at least {tuned.low:.4g})"
         demands.append(GateResult(text, passed=tuned.low >= gate.min))
     if gate.max is not None:
-        text = f"{gate.metric} ≤ {gate.max:g}: is {tuned.value:.4g} (at most {tuned.high:.4g})"
+        text = f"{name} ≤ {gate.max:g}: is {tuned.value:.4g} (at most {tuned.high:.4g})"
         demands.append(GateResult(text, passed=tuned.high <= gate.max))
     return GateResult("; ".join(d.text for d in demands), all(d.passed for d in demands))

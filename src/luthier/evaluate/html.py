@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from luthier.core.charts import Series, line_chart, smoothed
 from luthier.core.page import render_page
+from luthier.evaluate.task_history import history_by_task, mixture_tables
 
 _NAMES = {
     "eval_loss": "Loss per token (nats)",
@@ -21,13 +22,17 @@ _NAMES = {
 def render_report(content: Mapping[str, Any]) -> str:
     """Return the page for the content of ``report.json``."""
     is_task = "task" in content
+    history = content.get("history", [])
     return render_page(
         "luthier.evaluate",
         "report.html.jinja",
-        **{"tables": [], **content},
+        **{**content, "tables": [*mixture_tables(history), *content.get("tables", [])]},
         is_task=is_task,
         names=_NAMES,
-        loss_chart=Markup(_loss_chart(content.get("history", []), "row" if is_task else "token")),
+        loss_chart=Markup(_loss_chart(history, content["task"].get("item", "row") if is_task else "token")),
+        task_charts={
+            task: Markup(_loss_chart(own, "item")) for task, own in history_by_task(history).items()
+        },
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from luthier.data.example import Example
 from luthier.data.length_batches import batches_by_length
 from luthier.data.store import lengths_of
+from luthier.objectives.balance import MixedObjective
 from luthier.objectives.contract import Objective
+from luthier.train.batches import split_by_group
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ def row_losses(
     sums = np.zeros(len(rows))
     counts = np.array([row.num_supervised for row in rows], dtype=np.int64)
     done = 0
-    for batch in batches_by_length(lengths_of(rows)):
+    lengths = lengths_of(rows)
+    groups = objective.groups(rows) if isinstance(objective, MixedObjective) else None
+    parts = split_by_group(range(len(rows)), groups)
+    for batch in chain.from_iterable(_batches(part, lengths) for part in parts):
         with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             losses = objective.item_losses(model, objective.collate([rows[number] for number in batch]))
         per_row = losses.double().cpu().split([int(counts[number]) for number in batch])
@@ -64,3 +70,8 @@ def row_losses(
         done += len(batch)
         on_progress(done)
     return RowLosses(sums, counts)
+
+
+def _batches(rows: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Return batches of some rows, similar lengths together."""
+    return [[rows[place] for place in batch] for batch in batches_by_length([lengths[row] for row in rows])]

@@ -16,7 +16,7 @@ from luthier.core.files import atomic_folder, strict_json, write_json, write_tex
 from luthier.evaluate.gates import check_gates
 from luthier.evaluate.html import render_report
 from luthier.evaluate.metrics import Comparison
-from luthier.evaluate.parity import can_merge, prove_merge, prove_reload
+from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
 from luthier.evaluate.stage import HeldOut, Report
 from luthier.evaluate.statistics import Resampling, Values, compare_sums, sums_intervals
 from luthier.methods.contract import Method
@@ -82,7 +82,7 @@ def evaluate_task(
     if trained_loss is not None:
         reloaded = next(c.tuned.value for c in comparisons if c.metric == "eval_loss")
         proofs["reload"] = prove_reload(trained_loss, reloaded)
-    if can_merge(model_folder):
+    if proves_merge(model_folder):
         proofs["merge"] = prove_merge(model_folder, method, rows[:_MERGED_ROWS])
     verdicts = check_gates(gates, comparisons)
     content: dict[str, Any] = {
@@ -121,7 +121,8 @@ def compare_measures(
     """Return the wanted metrics of both, and the loss."""
     comparisons = []
     for one, other in zip(baseline, tuned, strict=True):
-        if one.name != "eval_loss" and one.name not in wanted:
+        kind = one.name.rpartition(".")[2]  # of several tasks: TASK.METRIC
+        if kind != "eval_loss" and kind not in wanted:
             continue
         found = compare_sums(
             one.figures_NK, other.figures_NK, one.statistic, how, lower_is_better=one.lower_is_better

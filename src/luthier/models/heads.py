@@ -69,7 +69,11 @@ def head_in(config: Mapping[str, Any]) -> TaskHead | None:
 
 
 def saved_head(folder: Path) -> TaskHead | None:
-    """Return the head of a saved model or adapter; None for a language model."""
+    """Return the head of a saved model or adapter, or the heads of several tasks; None for a language model."""
+    from luthier.models.multi_head import MultiHead
+
+    if (several := MultiHead.load(folder)) is not None:
+        return several
     path = folder / "config.json"
     return head_in(read_json(path)) if path.is_file() else None
 

@@ -38,22 +38,23 @@ class MultiHeadModel(nn.Module):
         super().__init__()
         self.heads = heads
         self.task_names = tuple(models)
-        prefixes = {model.base_model_prefix for model in models.values()}
-        assert len(prefixes) == 1, "models of one family have one prefix"
-        self.base_model_prefix = prefixes.pop()
+        self.prefixes = {name: model.base_model_prefix for name, model in models.items()}
+        """What each task's model calls the trunk."""
         own = {name: head_of(model).modules for name, model in models.items()}
-        trunks = [getattr(model, self.base_model_prefix) for model in models.values()]
+        trunks = [getattr(model, self.prefixes[name]) for name, model in models.items()]
         # Some heads read a pooler, others do without one: the trunk that has it serves both.
         self.trunk = next((t for t in trunks if getattr(t, "pooler", None) is not None), trunks[0])
         self.tasks = nn.ModuleDict()
         for name, model in models.items():
-            del model._modules[self.base_model_prefix]
-            model.__dict__[self.base_model_prefix] = self.trunk
+            del model._modules[self.prefixes[name]]
+            model.__dict__[self.prefixes[name]] = self.trunk
             self.tasks[name] = model
         tops = [f"tasks.{name}.{module}" for name in own for module in own[name] if module != "pooler"]
         pooler = ["trunk.pooler"] if any("pooler" in modules for modules in own.values()) else []
         self.task_modules = (*pooler, *tops)
         """Names of the modules that belong to tasks; see `luthier.models.heads.head_of`."""
+        self.name_or_path = next(iter(models.values())).name_or_path
+        """Where the base was loaded from: PEFT writes it beside adapters."""
 
     @property
     def config(self) -> Any:
@@ -92,6 +93,10 @@ class MultiHeadModel(nn.Module):
     def set_attn_implementation(self, name: str) -> None:
         """Choose the attention of the trunk."""
         self.trunk.set_attn_implementation(name)
+
+    def get_input_embeddings(self) -> Any:
+        """Return the trunk's embedding of tokens."""
+        return self.trunk.get_input_embeddings()
 
     def get_output_embeddings(self) -> None:
         """Return nothing: no head predicts tokens."""
@@ -168,14 +173,16 @@ class MultiHead(TaskHead):
     ) -> tuple[Any, Mapping[str, Any]]:
         import copy
 
+        from luthier.models.load import trunk_renamed
+
         own = folder / TASKS_FOLDER / name
         if own.is_dir():
-            given = {key: value for key, value in options.items() if key != "ignore_mismatched_sizes"}
+            given = {k: v for k, v in options.items() if k not in ("ignore_mismatched_sizes", "key_mapping")}
             loaded: Any = head.model_class().from_pretrained(own, **given)
         else:
-            loaded = head.model_class().from_pretrained(
-                folder, config=head.configure(copy.deepcopy(config)), **options
-            )
+            own_config = head.configure(copy.deepcopy(config))
+            given = {**options, "key_mapping": trunk_renamed(folder, own_config, head)}
+            loaded = head.model_class().from_pretrained(folder, config=own_config, **given)
         model, report = loaded
         return model, report
 
@@ -185,7 +192,7 @@ class MultiHead(TaskHead):
         present = dict(model.named_parameters())
         for key in keys:
             name = key if isinstance(key, str) else str(key[0])
-            inside = name.removeprefix(f"{model.base_model_prefix}.")
+            inside = name.removeprefix(f"{model.prefixes[task]}.")
             whole = f"trunk.{inside}" if inside != name else f"tasks.{task}.{name}"
             if whole in present or inside == name:
                 yield whole

@@ -6,6 +6,7 @@ import copy
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from luthier.core.files import read_json, write_json
+from luthier.models.load import ResultRecord
 from luthier.models.multi_head import TASKS_FOLDER, MultiHeadModel
 
 _TRUNK, _HEAD = "trunk.safetensors", "head.safetensors"
@@ -40,26 +42,28 @@ def save_whole(model: MultiHeadModel, folder: Path, state: Mapping[str, torch.Te
         folder: An existing folder.
         state: Its weights by name, in the type to write.
     """
-    prefix = model.base_model_prefix
-    trunk = {
-        f"{prefix}.{name.removeprefix('trunk.')}": tensor.contiguous()
-        for name, tensor in state.items()
-        if name.startswith("trunk.")
-    }
-    save_file(trunk, folder / "model.safetensors", metadata=_METADATA)
+    inside = {n.removeprefix("trunk."): t.contiguous() for n, t in state.items() if n.startswith("trunk.")}
+    written: dict[str, Path] = {}
     for task in model.task_names:
+        prefix = model.prefixes[task]
+        trunk = {f"{prefix}.{name}": tensor for name, tensor in inside.items()}
         own = folder / TASKS_FOLDER / task
         own.mkdir(parents=True)
         start = f"tasks.{task}."
         head = {n.removeprefix(start): t.contiguous() for n, t in state.items() if n.startswith(start)}
         save_file(head, own / _HEAD, metadata=_METADATA)
-        _link(folder / "model.safetensors", own / _TRUNK)
+        if prefix in written:
+            _link(written[prefix], own / _TRUNK)
+        else:
+            save_file(trunk, own / _TRUNK, metadata=_METADATA)
+            written[prefix] = own / _TRUNK
         files = {**dict.fromkeys(trunk, _TRUNK), **dict.fromkeys(head, _HEAD)}
         size = sum(t.numel() * t.element_size() for t in (*trunk.values(), *head.values()))
         write_json(
             own / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": files}
         )
         _save_config(model, task, own, dtype=next(iter(trunk.values())).dtype)
+    _link(next(iter(written.values())), folder / "model.safetensors")
 
 
 def _save_config(model: MultiHeadModel, task: str, folder: Path, *, dtype: torch.dtype | None = None) -> None:
@@ -70,7 +74,7 @@ def _save_config(model: MultiHeadModel, task: str, folder: Path, *, dtype: torch
     config.save_pretrained(folder)
 
 
-def finish_folder(model: Any, folder: Path) -> None:
+def finish_folder(model: Any, folder: Path, record: ResultRecord) -> None:
     """Complete a saved result with several heads; that of any other model stays as it is.
 
     The tasks are written beside it, and each gets the tokenizer and, under PEFT, an adapter of its own.
@@ -78,6 +82,7 @@ def finish_folder(model: Any, folder: Path) -> None:
     Args:
         model: What was saved.
         folder: With the weights and the tokenizer.
+        record: Of the result; each task's folder gets one with the keys of its own objective.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if not isinstance(base, MultiHeadModel):
@@ -91,12 +96,19 @@ def finish_folder(model: Any, folder: Path) -> None:
         for name in _TOKENIZER_FILES:
             if (folder / name).is_file():
                 _link(folder / name, own / name)
+        _record_of(record, task).save(own)
+
+
+def _record_of(record: ResultRecord, task: str) -> ResultRecord:
+    sections = {section["name"]: section["objective"] for section in record.objective.get("tasks", ())}
+    length = {key: value for key, value in record.objective.items() if key == "max_length"}
+    return replace(record, objective={**sections.get(task, {}), **length})
 
 
 def _save_adapter(base: MultiHeadModel, folder: Path, own: Path, task: str) -> None:
     """Write the adapter of one task: that of the trunk, and the task's head."""
     settings = read_json(folder / "adapter_config.json")
-    prefix = base.base_model_prefix
+    prefix = base.prefixes[task]
     start = f"base_model.model.tasks.{task}."
     weights = {}
     for name, tensor in load_file(folder / "adapter_model.safetensors").items():

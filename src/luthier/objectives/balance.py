@@ -86,6 +86,9 @@ class MixedObjective(Protocol):
             count_steps: From the steps of an epoch to those of the run.
         """
 
+    def uses(self, order: Any, groups: Sequence[int], num_steps: int) -> dict[str, Any]:
+        """Return what a run tells of its mixture: for each task, how many rows there are, and how often they come."""
+
     def balance(
         self, parameters: Mapping[str, torch.nn.Parameter], *, steps_per_epoch: int, seed: int
     ) -> Balance:

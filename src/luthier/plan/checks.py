@@ -122,6 +122,10 @@ def _check_classes(data: DataSection, named: Collection[str]) -> Iterator[Fault]
 
 
 def _check_source(source: Source, path: str, folder: Path) -> Iterator[Fault]:
+    if source.roles and source.schema_ not in (None, "messages"):
+        yield Fault(f"{path}.roles", f"has no effect with schema {source.schema_}", "schema: messages")
+    for known in {"system", "user", "assistant", "tool", "developer"}.intersection(source.roles):
+        yield Fault(f"{path}.roles", f"{known} is known already")
     file = folder / source.path
     suffixes = [s for s in file.suffixes if s != ".gz"]
     if is_address(file):

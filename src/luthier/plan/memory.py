@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from luthier.plan.base_facts import BaseFacts
 from luthier.plan.four_bit import bytes_saved
+from luthier.plan.multitask import task_gradient_bytes
 from luthier.plan.trainable import Trainable
 from luthier.recipe.schema import Recipe
 
@@ -67,4 +68,5 @@ def memory_need(recipe: Recipe, base: BaseFacts, trainable: Trainable) -> Memory
     kept += _TOP_COPIES * hidden
     frozen = num_frozen * value_bytes - bytes_saved(recipe.model, base)
     fixed = _PROCESS_BYTES + frozen + trainable.num_trainable * _TRAINED_BYTES
+    fixed += task_gradient_bytes(recipe, trainable.num_trainable)
     return MemoryNeed(fixed, max(1, kept * value_bytes))

@@ -8,7 +8,13 @@ from collections.abc import Collection, Iterable, Iterator
 
 from luthier.core.errors import Fault
 from luthier.plan.compatibility import refusal_of
-from luthier.recipe.multitask_sections import RatesSampling, Sampling, StageSection, StaticLossWeights
+from luthier.recipe.multitask_sections import (
+    GradNormLossWeights,
+    RatesSampling,
+    Sampling,
+    StageSection,
+    StaticLossWeights,
+)
 from luthier.recipe.objective_sections import MultitaskObjective
 from luthier.recipe.schema import Recipe
 
@@ -39,11 +45,29 @@ def check_multitask(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]
         if refusal := refusal_of(recipe.method.name, task.objective.name):
             problem = f"{recipe.method.name} makes no sense with {task.objective.name}: {refusal.reason}"
             yield Fault(f"objective.tasks[{index}].objective", problem, refusal.cure)
+    if objective.has_head and recipe.model.load_in_4bit:
+        problem = "has no loader for several heads"
+        yield Fault("model.load_in_4bit", problem, "load_in_4bit: false, or one run for each task")
     if objective.has_head and recipe.method.name in _SOFT:
         problem = (
             f"{recipe.method.name} puts virtual tokens before rows of one head, there are {len(names)} heads"
         )
         yield Fault("method.name", problem, "method: {name: lora}")
+
+
+def task_gradient_bytes(recipe: Recipe, num_trainable: int) -> int:
+    """Return what the gradients of single tasks take, where they are kept apart beside that of the step."""
+    objective = recipe.objective
+    if not isinstance(objective, MultitaskObjective):
+        return 0
+    gradients = objective.gradients
+    is_apart = (
+        gradients.conflict_steps is not None
+        or gradients.surgery != "none"
+        or isinstance(objective.loss_weights, GradNormLossWeights)
+    )
+    copies = len(objective.tasks) * (2 if gradients.surgery != "none" else 1)
+    return 4 * num_trainable * copies if is_apart else 0
 
 
 def measured_of_tasks(recipe: Recipe) -> set[str]:

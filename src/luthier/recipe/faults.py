@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from luthier.core.errors import Fault
-from luthier.recipe.schema import Recipe, name_of, sections_in
+from luthier.recipe.schema import Recipe, sections_in
 
 _SHOWN_CHARACTERS = 80
-_UNION_TAGS = {
-    (key, name_of(section))
-    for key, field in Recipe.model_fields.items()
-    for section in sections_in(field.annotation)
-    if name_of(section)
-}
 _NAME_OR_NAMES = "target_modules"
 """The one key that takes a name or a list of names; pydantic reports its faults once for each."""
 
 
-def faults_of(error: ValidationError, lines: Mapping[str, int], set_paths: Collection[str]) -> list[Fault]:
+def faults_of(
+    error: ValidationError,
+    lines: Mapping[str, int],
+    set_paths: Collection[str],
+    *,
+    root: type[BaseModel] = Recipe,
+) -> list[Fault]:
     """Return one fault for each path that is wrong.
 
     Args:
         error: What pydantic found.
         lines: Line in the file of each path.
         set_paths: Paths that ``--set`` changed: their faults are not in the file.
+        root: What the file holds.
     """
     details: list[dict[str, Any]] = [dict(detail) for detail in error.errors(include_url=False)]
     locations = [detail["loc"] for detail in details]
-    return [_fault_of(d, lines, set_paths) for d in details if not _is_told_better(d["loc"], locations)]
+    return [_fault_of(d, lines, set_paths, root) for d in details if not _is_told_better(d["loc"], locations)]
 
 
 def _is_told_better(location: tuple[str | int, ...], all_locations: Sequence[tuple[str | int, ...]]) -> bool:
@@ -43,13 +44,15 @@ def _is_told_better(location: tuple[str | int, ...], all_locations: Sequence[tup
     return location[-2:] == (_NAME_OR_NAMES, "str") and entries not in all_locations
 
 
-def _fault_of(detail: dict[str, Any], lines: Mapping[str, int], set_paths: Collection[str]) -> Fault:
+def _fault_of(
+    detail: dict[str, Any], lines: Mapping[str, int], set_paths: Collection[str], root: type[BaseModel]
+) -> Fault:
     kind, value = detail["type"], detail.get("input")
-    location = _without_union_tags(detail["loc"])
+    location = _without_union_tags(detail["loc"], root)
     path = dotted(location)
-    problem, cure = _problem_of(kind, value, location, detail)
+    problem, cure = _problem_of(kind, value, location, detail, root)
     if kind.startswith("union_tag"):
-        path = f"{path}.name"
+        path = f"{path}.{detail['ctx']['discriminator'].strip(chr(39))}"
     if any(path == p or path.startswith((f"{p}.", f"{p}[")) for p in set_paths):
         return Fault(path, f"{problem} (set by --set)", cure)
     line = next((lines[p] for p in (path, dotted(location), dotted(location[:-1])) if p in lines), None)
@@ -57,11 +60,11 @@ def _fault_of(detail: dict[str, Any], lines: Mapping[str, int], set_paths: Colle
 
 
 def _problem_of(
-    kind: str, value: Any, location: Sequence[str | int], detail: dict[str, Any]
+    kind: str, value: Any, location: Sequence[str | int], detail: dict[str, Any], root: type[BaseModel]
 ) -> tuple[str, str | None]:
     """Return what is wrong and what to do."""
     if kind == "extra_forbidden":
-        known = _known_keys(location[:-1], detail)
+        known = _known_keys(detail, root)
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         return (
             "unknown key",
@@ -75,6 +78,13 @@ def _problem_of(
         tag, expected = str(detail["ctx"]["tag"]), detail["ctx"]["expected_tags"].replace("'", "")
         near = difflib.get_close_matches(tag, expected.split(", "), n=1)
         return f"{tag!r} is not known", f"did you mean `{near[0]}`?" if near else f"known: {expected}"
+    if kind in ("model_type", "model_attributes_type"):
+        # pydantic's own words name the class.
+        keys = _keys_of(_walk(detail["loc"], root)[1])
+        return (
+            f"{_shown(value)} is wrong: a section was expected",
+            f"its keys: {', '.join(keys)}" if keys else None,
+        )
     message = detail["msg"][0].lower() + detail["msg"][1:]
     if detail["loc"][-2:] == (_NAME_OR_NAMES, "str"):
         message = "input should be a name or a list of names"
@@ -105,28 +115,45 @@ def dotted(location: Sequence[str | int]) -> str:
     return path
 
 
-def _without_union_tags(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _without_union_tags(location: tuple[str | int, ...], root: type[BaseModel]) -> tuple[str | int, ...]:
     """Drop what pydantic inserts for unions and is in no YAML path: a section's name, a member's type."""
-    if len(location) > 1 and (location[0], location[1]) in _UNION_TAGS:
-        location = (location[0], *location[2:])
+    location = _walk(location, root)[0]
     if len(location) > 2 and location[1] == _NAME_OR_NAMES:
         location = (*location[:2], *location[3:])
     return location
 
 
-def _known_keys(location: Sequence[str | int], detail: dict[str, Any]) -> list[str]:
-    """Return the keys that the section at ``location`` knows."""
-    model: Any = Recipe
-    tag = detail["loc"][1] if len(detail["loc"]) > 1 else None
+def _walk(
+    location: Sequence[str | int], root: type[BaseModel]
+) -> tuple[tuple[str | int, ...], list[type[BaseModel]]]:
+    """Follow a location of pydantic through the sections; return it without tags, and the sections at its end."""
+    path: list[str | int] = []
+    models: list[type[BaseModel]] = [root]
     for part in location:
-        if isinstance(part, int):
+        tagged = [model for model in models if len(models) > 1 and part in _tags_of(model)]
+        if tagged:
+            models = tagged
             continue
-        models = sections_in(_field(model, part))
-        if not models:
-            return []
-        model = next((m for m in models if tag is not None and name_of(m) == tag), models[0])
-    return [field.alias or name for name, field in model.model_fields.items()]
+        path.append(part)
+        if isinstance(part, str):
+            models = sections_in(_field(models[0], part)) if models else []
+    return tuple(path), models
+
+
+def _tags_of(model: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the values of the field that tells a section from the others of its union."""
+    field = model.model_fields.get("name") or model.model_fields.get("kind")
+    return get_args(field.annotation) if field else ()
+
+
+def _known_keys(detail: dict[str, Any], root: type[BaseModel]) -> list[str]:
+    """Return the keys that the section of an unknown key knows."""
+    return _keys_of(_walk(detail["loc"][:-1], root)[1])
+
+
+def _keys_of(models: Sequence[type[BaseModel]]) -> list[str]:
+    return [field.alias or name for name, field in models[0].model_fields.items()] if models else []
 
 
 def _field(model: type[BaseModel], key: str) -> Any:
-    return next(f.annotation for n, f in model.model_fields.items() if key in (n, f.alias))
+    return next((f.annotation for n, f in model.model_fields.items() if key in (n, f.alias)), None)

@@ -102,6 +102,11 @@ class Source(Section):
         description="Columns that are kept with each row for analysis and balance, e.g. topic or age.",
     )
     limit: PositiveInt | None = Field(None, description="Read only the first rows, this many.")
+    roles: list[str] = Field(
+        default_factory=list,
+        description="Roles of `messages` beyond system, user, assistant and tool, e.g. narrator. They are read as "
+        "context; the chat template must write them.",
+    )
     task: str | None = Field(
         None,
         description="Which task of `objective: {name: multitask}` the rows belong to. Default: what their own field "
@@ -171,9 +176,10 @@ class DataSection(Section):
     max_length: PositiveInt = Field(1024, description="Longest sequence in tokens.")
     too_long: Literal["truncate", "drop", "error"] = Field(
         "truncate",
-        description="A conversation over max_length: `truncate` keeps whole turns from the start, and cuts an "
-        "answer only when not even the first fits (counted, without its end token); `drop` leaves the row out; "
-        "`error` stops.",
+        description="A row over max_length: `truncate` keeps whole turns of a conversation from the start, and cuts an "
+        "answer only when not even the first fits (counted, without its end token); it cuts a text to classify, "
+        "divides tagged words into several examples, and reads a context in windows. `drop` leaves the row "
+        "out; `error` stops.",
     )
     chat_template: str | None = Field(
         None,

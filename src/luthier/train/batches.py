@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -105,6 +106,7 @@ class StepPlan:
         self._settings = settings
         self._micro_batch_tokens = micro_batch_tokens
         rows_per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        self._objective = objective
         self._groups: Sequence[int] | None = None
         self._order: RowOrder
         if isinstance(objective, MixedObjective):
@@ -120,6 +122,12 @@ class StepPlan:
     def _count_steps(self, steps_per_epoch: int) -> int:
         settings = self._settings
         return settings.max_steps or math.ceil(settings.num_train_epochs * steps_per_epoch)
+
+    def mixture(self) -> dict[str, Any]:
+        """Return how often the rows of each task come in the run; empty where there is one task."""
+        if not isinstance(self._objective, MixedObjective) or self._groups is None:
+            return {}
+        return self._objective.uses(self._order, self._groups, self.num_steps)
 
     def rows(self, step: int) -> list[int]:
         """Return the row numbers of step ``step``, from 0."""

@@ -134,6 +134,8 @@ class Loop:
             self._balance.restore(state.balance)
         logged: list[StepResult] = []
         self._events.emit("train_begin", step=state.step, num_steps=self.num_steps)
+        if mixture := self._steps.mixture():
+            self._events.emit("mixture", step=0, tasks=mixture)
         with StopSignal() as stop:
             while state.step < self.num_steps and not self._should_stop_early(state):
                 result = self._step(state.step)

@@ -21,6 +21,7 @@ from luthier.kernels.patch import Part
 from luthier.methods.contract import Method, trained_parameters
 from luthier.models.heads import head_of, save_head_config
 from luthier.models.load import ResultRecord
+from luthier.models.multi_head_files import finish_folder
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
 from luthier.train.checkpoint import CheckpointStore, TrainState
@@ -155,6 +156,7 @@ def train(
     with atomic_folder(folder) as partial:
         method.save(model, partial, dtype)
         tokenizer.save_pretrained(partial)
+        finish_folder(model, partial, record)
         if head_of(model).modules:
             save_head_config(model, partial)
         else:
@@ -194,7 +196,7 @@ def _history(run_folder: Path) -> list[dict[str, Any]]:
     """Return logged steps and evaluations; of a step that was done again after a kill, the last."""
     kept = {}
     for event in read_events(run_folder / "events.jsonl"):
-        if event["kind"] in ("train_step", "evaluation"):
+        if event["kind"] in ("mixture", "train_step", "evaluation"):
             kept[event["step"], event["kind"]] = event
     return [kept[key] for key in sorted(kept)]
 

@@ -6,19 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from luthier.objectives.contract import Loss
 from luthier.objectives.multitask.conflict import cosines
+from luthier.objectives.multitask.held_out import CountBy, HeldOutTasks
 from luthier.objectives.multitask.pcgrad import project_conflicts
 from luthier.objectives.multitask.task_batch import TaskBatch
 from luthier.objectives.multitask.weighting import Weighting
 from luthier.plan.base_facts import layer_of
 
-CountBy = Literal["rows", "items"]
 _PROJECTION = 0x9C6AD
 """Tells the draws of projections from others of the same seed and step."""
 
@@ -49,6 +49,7 @@ class TaskBalance:
         parameters: What trains in the model, by name; a weight that two tasks move is shared.
         rules: What is done with gradients.
         count_by: What the shares count.
+        held_out_by: What the shares of the held-out loss count.
         seed: Of the projections' orders.
     """
 
@@ -60,8 +61,10 @@ class TaskBalance:
         rules: GradientRules,
         *,
         count_by: CountBy,
+        held_out_by: CountBy,
         seed: int,
     ) -> None:
+        self._held_out_by: CountBy = held_out_by
         self._names = list(names)
         self._weighting = weighting
         self._parameters = parameters
@@ -114,6 +117,10 @@ class TaskBalance:
     def report(self) -> dict[str, Any]:
         """Return what the steps since the last report were like, task by task."""
         return self._told.take()
+
+    def held_out(self) -> HeldOutTasks:
+        """Return what adds up the held-out loss of each task."""
+        return HeldOutTasks(self._names, count_by=self._held_out_by)
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt between steps, as JSON knows it."""
