@@ -293,7 +293,7 @@ def _check_separable(spans: Sequence[Span]) -> None:
 def _check_nothing_dropped(messages: Sequence[Message], text: str) -> None:
     """Refuse to train on a rendering that leaves out what was asked or instructed."""
     for index, message in enumerate(messages):
-        if message.role in ("system", "user") and message.content.strip() not in text:
+        if message.role not in ("assistant", "tool") and message.content.strip() not in text:
             raise ConversationError(
                 "content_dropped",
                 f"the template leaves out what the {message.role} says in turn {index + 1}",

@@ -75,6 +75,23 @@ def test_rows_that_a_hint_passes_over_are_written_as_they_are(tmp_path, monkeypa
     assert rejected == [6, 7, 8]  # numbers of lines, blank ones counted
 
 
+@pytest.mark.parametrize("hint", [None, "b"])
+def test_rows_without_text_stay_where_none_is_needed(tmp_path, hint):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"n": 1}\n{}\n[1]\n{"text": " b", "n": [2]}\n{"(surplus fields)": [1]}\n')
+    batches, first = open_lines(source, ["**"], hint=hint, needs_text=False)
+    tally = write_batches(apply(batches, [*first, _shout, render]), tmp_path / "out.jsonl")
+    assert (tally.kept, tally.changed, dict(tally.left_out)) == (
+        3,
+        1,
+        {"not_an_object": 1, "surplus_fields": 1},
+    )
+    plain = write_batches(
+        apply(open_batches(source, ["**"], needs_text=False), [_shout]), tmp_path / "o.jsonl"
+    )
+    assert plain == tally
+
+
 def test_other_kinds_are_read_as_ever(tmp_path):
     source = tmp_path / "in.csv"
     source.write_text("text\na\n", encoding="utf-8")

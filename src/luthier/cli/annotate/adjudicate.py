@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from luthier.cli.annotate.options import load_ratings, ratings_options
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_facts, print_json
 from luthier.core.wording import count_of
 
@@ -50,13 +51,14 @@ def adjudicate(
 
     if confidence_field and not output:
         raise DataError("--confidence-field has no effect without --output", cure="name a file with -o")
-    ratings = load_ratings(path, **options)
-    way: Adjudication = by or ratings.adjudication or "vote"
-    decisions = decide(ratings.items, ratings.labels, way, min_confidence=min_confidence)
-    if output:
-        write_decisions(
-            output, ratings.items, decisions, question=ratings.question, confidence_field=confidence_field
-        )
+    with busy("deciding", is_silent=as_json):
+        ratings = load_ratings(path, **options)
+        way: Adjudication = by or ratings.adjudication or "vote"
+        decisions = decide(ratings.items, ratings.labels, way, min_confidence=min_confidence)
+        if output:
+            write_decisions(
+                output, ratings.items, decisions, question=ratings.question, confidence_field=confidence_field
+            )
     counts = how_decided(decisions)
     num_decided = sum(decision.label is not None for decision in decisions)
     if as_json:

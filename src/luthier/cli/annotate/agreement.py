@@ -14,6 +14,7 @@ from luthier.cli.annotate.options import (
     ratings_options,
     seed_option,
 )
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.wording import count_of
 
@@ -58,13 +59,14 @@ def agreement(
     from luthier.data.annotation.agreement import Bootstrap, agreement_of
     from luthier.data.annotation.rating_table import table_of
 
-    ratings = load_ratings(path, **options)
-    found = agreement_of(
-        table_of(ratings.items, ratings.labels),
-        scale or ratings.scale or "nominal",
-        raters_per_row=raters_per_row,
-        bootstrap=Bootstrap(samples, confidence, seed),
-    )
+    with busy("measuring", is_silent=as_json):
+        ratings = load_ratings(path, **options)
+        found = agreement_of(
+            table_of(ratings.items, ratings.labels),
+            scale or ratings.scale or "nominal",
+            raters_per_row=raters_per_row,
+            bootstrap=Bootstrap(samples, confidence, seed),
+        )
     if as_json:
         print_json(_facts(found, confidence))
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from luthier.cli.annotate.options import confidence_option, path_argument, seed_option
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
 from luthier.core.wording import count_of
@@ -55,14 +56,15 @@ def audit(
 
     if output is None:
         raise DataError("there is no file to write the sample to", where="--output", cure="name one with -o")
-    labelled = labelled_rows(path, text_field=text_field, label_field=label_field)
-    sample = draw_sample(
-        labelled.rows,
-        margin=margin or 0.02,
-        confidence=confidence,
-        expected_rate=expected_error or 0.05,
-        seed=seed,
-    )
+    with busy("drawing", is_silent=as_json):
+        labelled = labelled_rows(path, text_field=text_field, label_field=label_field)
+        sample = draw_sample(
+            labelled.rows,
+            margin=margin or 0.02,
+            confidence=confidence,
+            expected_rate=expected_error or 0.05,
+            seed=seed,
+        )
     with writing(output) as write:
         for row in sample:
             write(sample_row(row))

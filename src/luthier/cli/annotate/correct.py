@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from luthier.cli.annotate.options import path_argument
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.errors import DataError
+from luthier.core.wording import count_of
 
 
 @click.command()
@@ -68,13 +70,15 @@ def correct(
                 "a corrected file and a log are needed", where=str(path), cure="name -o and --log"
             )
         kept = CorrectionLog(log)
-        added = correct_file(
-            path, output, right, kept, label_field=label_field or "label", by=by, reason=reason, labels=labels
-        )
+        field = label_field or "label"
+        with busy("correcting", is_silent=as_json):
+            added = correct_file(
+                path, output, right, kept, label_field=field, by=by, reason=reason, labels=labels
+            )
     head = kept.head
     if as_json:
         print_json({"corrected": [vars(entry) for entry in added], "head": head})
         return
     print_table(("row", "before", "after"), [(e.row, e.before or "–", e.after) for e in added[:20]])
-    click.echo(f"{len(added):,} corrections logged, {len(right) - len(added):,} known already")
+    click.echo(f"{count_of(len(added), 'correction')} logged, {len(right) - len(added):,} known already")
     click.echo(f"hash of the newest entry: {head} (keep it elsewhere: `log --head` finds cuts with it)")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from luthier.cli.annotate.options import load_ratings, ratings_options, shortened
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_json, print_table
 from luthier.core.wording import count_of
 
@@ -40,8 +41,9 @@ def disputed(
     from luthier.data.annotation.disputed import disputes
     from luthier.data.sinks import writing
 
-    ratings = load_ratings(path, **options)
-    queue = disputes(ratings.items, ratings.labels, min_entropy=min_entropy)
+    with busy("looking", is_silent=as_json):
+        ratings = load_ratings(path, **options)
+        queue = disputes(ratings.items, ratings.labels, min_entropy=min_entropy)
     rows: list[dict[str, Any]] = [
         {"id": d.item.id, "entropy": round(d.entropy, 6), "votes": d.votes, "data": dict(d.item.data)}
         for d in queue[:limit]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from luthier.cli.annotate.options import FORMATS, project_argument
-from luthier.cli.data.options import output_option
+from luthier.cli.data.options import busy, output_option
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
 from luthier.core.wording import count_of
@@ -34,9 +34,10 @@ def export(project: Path, output: Path, format: Any, config: Path | None, as_jso
 
     if config and format != "labelstudio":
         raise DataError("--config has no effect without --format labelstudio", cure="leave it out")
-    opened = Project(project)
-    items = list(opened.items())
-    write_ratings(output, items, opened.settings, format)
+    with busy("writing", is_silent=as_json):
+        opened = Project(project)
+        items = list(opened.items())
+        write_ratings(output, items, opened.settings, format)
     if config:
         write_text(config, labeling_config(opened.settings))
     if as_json:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from luthier.cli.annotate.options import SCALES, project_argument
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
 from luthier.core.wording import count_of
@@ -61,16 +62,17 @@ def init(
     if labels_file:
         labels = tuple(line.strip() for line in _text(labels_file).splitlines() if line.strip())
     settings = Settings(labels, question, text_field, scale, adjudication)
-    made = create_project(
-        project,
-        settings,
-        rows_of_file(rows, id_field) if rows else (),
-        guidelines=_text(guidelines) if guidelines else None,
-    )
+    with busy("reading rows", is_silent=as_json):
+        made = create_project(
+            project,
+            settings,
+            rows_of_file(rows, id_field) if rows else (),
+            guidelines=_text(guidelines) if guidelines else None,
+        )
     if as_json:
         print_json({"project": str(project), "rows": len(made.rows), "labels": list(labels)})
         return
-    click.echo(f"{project}: {count_of(len(made.rows), 'row')}, {len(labels)} labels")
+    click.echo(f"{project}: {count_of(len(made.rows), 'row')}, {count_of(len(labels), 'label')}")
     if not guidelines:
         click.echo(f"Write down in {project / GUIDELINES_FILE} when which label is right.")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from luthier.cli.annotate.options import confidence_option, load_ratings, ratings_options, share
+from luthier.cli.data.options import busy
 from luthier.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def raters(path: Path, per: Any, confidence: float, as_json: bool, **options: An
     from luthier.data.annotation.raters import rater_records
 
     # `--rater` names columns of a table; its value has the name of this command's subject.
-    records = rater_records(load_ratings(path, **options).items, per=per, confidence=confidence)
+    with busy("counting", is_silent=as_json):
+        records = rater_records(load_ratings(path, **options).items, per=per, confidence=confidence)
     if as_json:
         print_json([_facts(record) for record in records])
         return

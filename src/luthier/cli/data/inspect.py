@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from luthier.cli.data.options import base_option, template_option
+from luthier.cli.data.options import base_option, row_bar, template_option
 from luthier.cli.output import json_option, print_json
 from luthier.core.errors import DataError
 
@@ -66,20 +66,22 @@ def inspect(
     shown: list[tuple[Sample, Example]] = []
     counts = Counter[str]()
     rejected: list[Rejection] = []
-    for entry in opened.rows:
-        counts["rows"] += 1
-        result = encode(entry) if isinstance(entry, Sample) else entry
-        if not isinstance(result, list):
-            rejected.append(result)
-            continue
-        example = result[0]
-        counts["tokens"] += len(example.input_ids)
-        counts["supervised tokens"] += example.num_supervised
-        counts["cut to length"] += bool(example.num_truncated)
-        counts["answers without end token"] += example.lost_end
-        is_shown = example.row == row if row else len(shown) < rows
-        if is_shown and isinstance(entry, Sample):
-            shown.append((entry, example))
+    with row_bar("encoding", is_silent=as_json) as advance:
+        for entry in opened.rows:
+            counts["rows"] += 1
+            advance(counts["rows"])
+            result = encode(entry) if isinstance(entry, Sample) else entry
+            if not isinstance(result, list):
+                rejected.append(result)
+                continue
+            example = result[0]
+            counts["tokens"] += len(example.input_ids)
+            counts["supervised tokens"] += example.num_supervised
+            counts["cut to length"] += bool(example.num_truncated)
+            counts["answers without end token"] += example.lost_end
+            is_shown = example.row == row if row else len(shown) < rows
+            if is_shown and isinstance(entry, Sample):
+                shown.append((entry, example))
     if row and not shown:
         reason = next(
             (f"left out, {r.reason}: {r.detail}" for r in rejected if r.row == row), "is not in the file"

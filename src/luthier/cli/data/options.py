@@ -45,6 +45,13 @@ processes_option = click.option(
 
 
 @contextmanager
+def busy(what: str, *, is_silent: bool) -> Iterator[None]:
+    """Show that something is at work, and for how long; see `row_bar`."""
+    with row_bar(what, is_silent=is_silent):
+        yield
+
+
+@contextmanager
 def row_bar(what: str, *, is_silent: bool) -> Iterator[Callable[[int], None]]:
     """Yield a function that shows how many rows are done; nothing is drawn where nobody looks.
 

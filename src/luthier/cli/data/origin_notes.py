@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import copy
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def noting(command: click.Command) -> click.Command:
     if run is None or not any(parameter.name == "output" for parameter in command.params):
         return command
 
+    @wraps(run)
     def run_and_note(*arguments: Any, **options: Any) -> Any:
         result = run(*arguments, **options)
         _note(click.get_current_context())

@@ -88,7 +88,7 @@ def _run(file: Path, as_json: bool, options: dict[str, Any]) -> tuple[PiiReport,
     output, report = options["output"], PiiReport()
     operator = _operator(options)
     takers: dict[str, Callable[[Any], None]] = {}
-    batches, first = open_lines(file, options["fields"] or ("**",), hint=operator.hint)
+    batches, first = open_lines(file, options["fields"] or ("**",), hint=operator.hint, needs_text=False)
     last = [notes_only] if output is None else [render] if takes_json(output) else []
     with ExitStack() as files, row_bar("looking at", is_silent=as_json) as advance:
         if path := options["report_file"]:
@@ -162,7 +162,9 @@ def _restore(file: Path, as_json: bool, options: dict[str, Any]) -> None:
     operator = Restore(options["restore"], options["key_env"])
     num_shared = operator.num_shared  # reads the map: a wrong key is said before any row is written
     batches = apply(
-        open_batches(file, options["fields"] or ("**",)), [operator], num_processes=options["processes"]
+        open_batches(file, options["fields"] or ("**",), needs_text=False),
+        [operator],
+        num_processes=options["processes"],
     )
     with row_bar("restoring", is_silent=as_json) as advance:
         tally = write_batches(batches, options["output"], on_progress=lambda tally: advance(tally.rows))

@@ -67,13 +67,17 @@ def revoke(
 
 @click.command("new-key")
 @click.option("--keyring", is_flag=True, help="Keep it in the system's keyring instead of printing it.")
-def new_key(keyring: bool) -> None:
+@json_option
+def new_key(keyring: bool, as_json: bool) -> None:
     """Make a key for encryption at rest. Whoever loses it loses the rows: keep a copy elsewhere."""
     from luthier.data.versions import encryption
 
     text = encryption.new_key()
     if keyring:
         encryption.keep_in_keyring(text)
+    if as_json:
+        print_json({"is_in_keyring": True} if keyring else {"is_in_keyring": False, "key": text})
+    elif keyring:
         click.secho(
             "a new key is in the keyring; it encrypts from now on, older ones still decrypt", fg="green"
         )

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from luthier.cli.data.options import row_bar
+from luthier.cli.data.options import busy, row_bar
 from luthier.cli.data.versions_options import (
     address_argument,
     dataset_and_ref,
@@ -74,7 +74,8 @@ def gc(
     from luthier.data.versions.garbage import collect
 
     dataset = open_dataset(name, store, principal)
-    done = collect(dataset, keep=keep, grace=timedelta(hours=grace_hours), is_dry_run=dry_run)
+    with busy("collecting", is_silent=as_json):
+        done = collect(dataset, keep=keep, grace=timedelta(hours=grace_hours), is_dry_run=dry_run)
     if as_json:
         print_json({"dataset": name, "is_dry_run": dry_run, **asdict(done)})
         return
@@ -111,9 +112,10 @@ def cool(
     """Move the files that only cold versions of NAME need to cheaper storage; they are read from there."""
     from luthier.data.versions.tiers import cool as cool_dataset
 
-    moved = cool_dataset(
-        open_dataset(name, store, principal), to, unused=timedelta(days=unused_days), is_dry_run=dry_run
-    )
+    with busy("moving", is_silent=as_json):
+        moved = cool_dataset(
+            open_dataset(name, store, principal), to, unused=timedelta(days=unused_days), is_dry_run=dry_run
+        )
     if as_json:
         print_json({"dataset": name, "is_dry_run": dry_run, **asdict(moved)})
         return
@@ -133,7 +135,8 @@ def warm(address: str, store: str | None, principal: str | None, as_json: bool) 
     from luthier.data.versions.tiers import warm as warm_version
 
     dataset, ref = dataset_and_ref(address, store, principal)
-    moved = warm_version(dataset, ref)
+    with busy("moving", is_silent=as_json):
+        moved = warm_version(dataset, ref)
     if as_json:
         print_json({"dataset": dataset.name, **asdict(moved)})
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from luthier.cli.data.options import output_option, row_bar
+from luthier.cli.data.options import busy, output_option, row_bar
 from luthier.cli.data.versions_options import (
     address_argument,
     dataset_and_ref,
@@ -120,7 +120,8 @@ def diff(
     before = open_version(address, store, principal)
     if "@" not in other and other not in open_store(store, principal).names():
         other = f"{before.dataset.name}@{other}"
-    difference = compare(before, open_version(other, store, principal), key=key)
+    with busy("comparing", is_silent=as_json):
+        difference = compare(before, open_version(other, store, principal), key=key)
     if as_json:
         print_json(difference.to_json())
     else:

@@ -59,7 +59,7 @@ def _sample_of(row: Mapping[str, Any], attributes: Collection[str]) -> Sample:
     assert schema is not None, "row_of writes a schema's fields"
     found = {name: row[column] for name in attributes if (column := _column(name)) in row}
     place = {"source": row["source"], "number": row["row"]}
-    return convert(row, schema, **place, group=row.get("group"), attributes=found)
+    return convert(row, schema, **place, group=row.get("group"), attributes=found, roles=None)
 
 
 def moved_answers(sample: Sample) -> Sample:

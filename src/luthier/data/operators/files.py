@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from luthier.core.errors import DataError
 from luthier.data.operators.batch import is_changed, rows_of
 from luthier.data.operators.execute import Operator
-from luthier.data.operators.fields import text_paths
+from luthier.data.operators.fields import number_paths, text_paths
 from luthier.data.operators.intake import batches_of_entries
 from luthier.data.operators.line_blocks import FindTexts, batches_of_blocks
 from luthier.data.operators.lines import json_rows, kept_lines, note_lines, rejection_lines, render
@@ -91,12 +91,15 @@ class Tally:
         }
 
 
-def open_batches(path: Path, fields: Sequence[str] = ()) -> Iterator[pyarrow.RecordBatch]:
+def open_batches(
+    path: Path, fields: Sequence[str] = (), *, needs_text: bool = True
+) -> Iterator[pyarrow.RecordBatch]:
     """Read a file as batches.
 
     Args:
         path: Of any kind that `read_rows` knows.
         fields: Which strings are texts; by default those of the schema that the rows have.
+        needs_text: Whether a row without a text is left out.
 
     Raises:
         DataError: The file cannot be read, a named field is nowhere in its first rows, or no field is
@@ -106,13 +109,14 @@ def open_batches(path: Path, fields: Sequence[str] = ()) -> Iterator[pyarrow.Rec
     beginning = list(islice(entries, _DETECTED_ROWS))
     first = [(number, row) for number, row, _ in beginning]
     chosen = tuple(fields) or _fields_of(first, path)
-    _check_fields(chosen if fields else (), first, path)
+    _check_fields(chosen if fields else (), first, path, needs_text)
     source = str(path)
-    return batches_of_entries(((source, *entry) for entry in chain(beginning, entries)), chosen)
+    entries_with_source = ((source, *entry) for entry in chain(beginning, entries))
+    return batches_of_entries(entries_with_source, chosen, needs_text=needs_text)
 
 
 def open_lines(
-    path: Path, fields: Sequence[str] = (), *, hint: str | None = None
+    path: Path, fields: Sequence[str] = (), *, hint: str | None = None, needs_text: bool = True
 ) -> tuple[Iterator[pyarrow.RecordBatch], list[Operator]]:
     """Read a file as batches for operators that run elsewhere; the work on its rows is done there, too.
 
@@ -120,6 +124,7 @@ def open_lines(
         path: Of any kind that `read_rows` knows; for other kinds than JSONL the same as `open_batches`.
         fields: Which strings are texts; by default those of the schema that the rows have.
         hint: See `FindTexts`; it saves work where the operators look for something in few texts.
+        needs_text: Whether a row without a text is left out.
 
     Returns:
         Batches, and the operators that must come before all others.
@@ -129,11 +134,11 @@ def open_lines(
     """
     blocks = read_blocks(path)
     if blocks is None:
-        return open_batches(path, fields), []
+        return open_batches(path, fields, needs_text=needs_text), []
     first = [(number, row) for number, row, _ in islice(read_entries(path), _DETECTED_ROWS)]
     chosen = tuple(fields) or _fields_of(first, path)
-    _check_fields(chosen if fields else (), first, path)
-    return batches_of_blocks(blocks, source=str(path)), [FindTexts(chosen, hint)]
+    _check_fields(chosen if fields else (), first, path, needs_text)
+    return batches_of_blocks(blocks, source=str(path)), [FindTexts(chosen, hint, needs_text)]
 
 
 def write_batches(
@@ -208,8 +213,10 @@ def _fields_of(first: Sequence[Row], path: Path) -> tuple[str, ...]:
     return TEXT_FIELDS[schema]
 
 
-def _check_fields(fields: Sequence[str], first: Sequence[Row], path: Path) -> None:
+def _check_fields(fields: Sequence[str], first: Sequence[Row], path: Path, needs_text: bool) -> None:
     for name in fields:
+        if not needs_text and (name == "**" or any(number_paths(row, [name]) for _, row in first)):
+            continue
         if not any(text_paths(row, [name]) for _, row in first):
             columns = sorted({str(key) for _, row in first if isinstance(row, Mapping) for key in row})
             raise DataError(

@@ -62,10 +62,17 @@ def batches_of_samples(
 
 
 def batches_of_entries(
-    entries: Iterable[Entry], fields: Sequence[str], batch_rows: int = BATCH_ROWS
+    entries: Iterable[Entry], fields: Sequence[str], batch_rows: int = BATCH_ROWS, *, needs_text: bool = True
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Yield rows as batches; JSON that a row was read from stays as it is, byte by byte."""
-    return _in_batches(_lines_of_entries(entries, fields), batch_rows)
+    """Yield rows as batches; JSON that a row was read from stays as it is, byte by byte.
+
+    Args:
+        entries: Rows.
+        fields: Which strings are texts; see `text_finder`.
+        batch_rows: Most rows of a batch.
+        needs_text: Whether a row without a text is left out.
+    """
+    return _in_batches(_lines_of_entries(entries, fields, needs_text), batch_rows)
 
 
 Fault = tuple[str, str]
@@ -85,14 +92,14 @@ def _lines_of_samples(samples: Iterable[Sample | Rejection]) -> Iterator[_Line]:
             yield sample.source, sample.row, dumps(row), find(row), None
 
 
-def _lines_of_entries(entries: Iterable[Entry], fields: Sequence[str]) -> Iterator[_Line]:
+def _lines_of_entries(entries: Iterable[Entry], fields: Sequence[str], needs_text: bool) -> Iterator[_Line]:
     find = text_finder(fields)
     for source, number, row, raw in entries:
         raw = raw if raw is not None else dumps(row)
         texts = find(row)
         fault = None
         if type(row) is not dict or SURPLUS in row or not texts or b"\\u" in raw:
-            fault = fault_of(row, texts, fields)
+            fault = fault_of(row, texts, fields, needs_text=needs_text)
         yield source, number, raw, texts if fault is None else [], fault
 
 
@@ -113,15 +120,22 @@ def _grouped(lines: Iterable[_Line], batch_rows: int) -> Iterator[list[_Line]]:
         yield waiting
 
 
-def fault_of(row: Any, texts: Found, fields: Sequence[str]) -> Fault | None:
-    """Return reason and detail where a row cannot be worked on."""
+def fault_of(row: Any, texts: Found, fields: Sequence[str], *, needs_text: bool = True) -> Fault | None:
+    """Return reason and detail where a row cannot be worked on.
+
+    Args:
+        row: Whatever was read.
+        texts: Found in it.
+        fields: Where texts were looked for.
+        needs_text: Whether that none were found is a fault.
+    """
     if not isinstance(row, Mapping):
         return "not_an_object", f"the row is a {type(row).__name__}, an object was expected"
     if surplus := num_surplus(row):
         return "surplus_fields", f"the row has {surplus} fields more than the header"
     if not _is_unicode(row):
         return "not_unicode", "the row holds half of a surrogate pair, which UTF-8 cannot store"
-    return None if texts else ("no_text", f"no string stands at {', '.join(fields)}")
+    return None if texts or not needs_text else ("no_text", f"no string stands at {', '.join(fields)}")
 
 
 def _batch(lines: list[_Line]) -> pyarrow.RecordBatch:

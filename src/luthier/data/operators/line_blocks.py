@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,15 @@ class FindTexts:
         fields: Which strings are texts; see `text_finder`.
         hint: RE2 pattern that each text matches which the operators that follow can change or judge. A row whose
             line does not match stands in the batch without texts. By default every row has its texts.
+        needs_text: Whether a row without a text is left out.
     """
 
     fields: Sequence[str]
     hint: str | None = None
+    needs_text: bool = True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"fields": self.fields, "hint": self.hint}
+        return {option.name: getattr(self, option.name) for option in fields(self)}
 
     def __call__(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
         """Return the same batch as `batches_of_entries` makes of its rows."""
@@ -73,7 +75,7 @@ class FindTexts:
         for index in self._worth(column, rows) if not has_surplus else range(len(rows)):
             row, found = rows[index], self._find(rows[index])
             if not found or type(row) is not dict or has_surplus or b"\\u" in raws[index]:
-                fault = fault_of(row, found, self.fields)
+                fault = fault_of(row, found, self.fields, needs_text=self.needs_text)
                 if fault is not None:
                     faults[index] = fault
                     continue
@@ -83,33 +85,27 @@ class FindTexts:
     def _worth(self, raws: pyarrow.StringArray, rows: list[Any]) -> Iterable[int]:
         """Return the rows whose texts are looked for: without a hint all of them.
 
-        An escape can hide what the hint looks for, and a row without any string in its fields is none.
+        An escape can hide what the hint looks for, and what is no sound row is told by a closer look.
         """
         if self.hint is None:
             return range(len(rows))
         matches = compute.match_substring_regex(raws, rf"\\|{self.hint}").to_numpy(zero_copy_only=False)
-        has_text = np.fromiter(map(self._has_text, rows), bool, len(rows))
-        worth: list[int] = np.flatnonzero(matches | ~has_text).tolist()
+        is_sound = self._has_text if self.needs_text else _is_object
+        worth: list[int] = np.flatnonzero(
+            matches | ~np.fromiter(map(is_sound, rows), bool, len(rows))
+        ).tolist()
         return worth
 
-    @cached_property
-    def _has_text(self) -> Callable[[Any], bool]:
-        """Tells whether a row is an object with a text; False where that takes a closer look."""
-        if tuple(self.fields) == ("**",):
-            return _begins_with_text
-        return lambda row: type(row) is dict and bool(self._find(row))
+    def _has_text(self, row: Any) -> bool:
+        return type(row) is dict and bool(self._find(row))
 
     @cached_property
     def _find(self) -> Any:
         return text_finder(self.fields)
 
 
-def _begins_with_text(row: Any) -> bool:
-    if type(row) is dict:
-        for value in row.values():
-            if type(value) is str:
-                return True
-    return False
+def _is_object(row: Any) -> bool:
+    return type(row) is dict
 
 
 def _parsed(source: Path, first: int, block: bytes) -> tuple[NDArray[np.int64], list[bytes], list[Any]]:
