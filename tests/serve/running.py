@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,12 +33,16 @@ class Running:
 
 @contextmanager
 def running_server(
-    model: ChatModel, *, max_waiting: int = 64, api_key: str | None = None
+    model: ChatModel,
+    *,
+    max_waiting: int = 64,
+    api_key: str | None = None,
+    others: Mapping[str, ChatModel] | None = None,
 ) -> Iterator[Running]:
-    """Serve ``model`` as ``tiny`` while the block runs."""
+    """Serve ``model`` as ``tiny``, and others by their names, while the block runs."""
     engine = Engine(model, max_waiting=max_waiting)
     listener = bind("127.0.0.1", 0)
-    app = make_app(engine, name="tiny", api_key=api_key)
+    app = make_app(engine, name="tiny", api_key=api_key, others=others)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

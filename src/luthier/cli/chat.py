@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from luthier.cli.output import print_json
-from luthier.cli.target import model_of
+from luthier.cli.target import adapter_option, adapters_of, model_of
 from luthier.core.errors import LuthierError, ModelError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target", metavar="RUN_OR_MODEL")
+@adapter_option
+@click.option("--use", help="With --adapter: the name of the model that answers first.  [default: the first]")
 @click.option("--prompt", help="Ask this one question, print the answer and end.")
 @click.option("--system", help="System message before the conversation.")
 @click.option(
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 )
 def chat(
     target: str,
+    adapters: tuple[str, ...],
+    use: str | None,
     prompt: str | None,
     system: str | None,
     max_tokens: int,
@@ -54,10 +58,12 @@ def chat(
         )
     folder, name = model_of(target)
     from luthier.data.sample import Message
-    from luthier.models.chat_model import ChatModel
+    from luthier.models.adapters import load_chat_models
     from luthier.models.generate import Sampling
 
-    model = ChatModel.from_folder(folder)
+    models = load_chat_models(folder, name, adapters_of(adapters))
+    name = _chosen(use, models) if use is not None else name
+    model = models[name]
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     opening = [Message("system", system)] if system else []
     if prompt is not None:
@@ -66,11 +72,18 @@ def chat(
             facts = {"model": name, "prompt": prompt, "answer": answer, "completion_tokens": count}
             print_json(facts)
         return
-    click.secho(f"{name}: /new starts over, /quit or Ctrl-D ends", dim=True)
+    others = f", /use NAME switches ({', '.join(models)})" if len(models) > 1 else ""
+    click.secho(f"{name}: /new starts over, /quit or Ctrl-D ends{others}", dim=True)
     turns = list(opening)
     while (question := _read_question()) is not None:
         if question == "/new":
             turns = list(opening)
+            continue
+        if question.startswith("/use "):
+            try:
+                model = models[_chosen(question.removeprefix("/use ").strip(), models)]
+            except click.UsageError as error:
+                click.secho(error.message, fg="red", err=True)
             continue
         turns.append(Message("user", question))
         try:
@@ -80,6 +93,13 @@ def chat(
             turns.pop()
             continue
         turns.append(Message("assistant", answer))
+
+
+def _chosen(name: str, models: Mapping[str, ChatModel]) -> str:
+    """Return the name if a model has it."""
+    if name not in models:
+        raise click.UsageError(f"no model is called {name}; there are: {', '.join(models)}")
+    return name
 
 
 def _read_question() -> str | None:

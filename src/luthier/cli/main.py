@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _share_cores()
     _bound_primitive_cache()
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # PEFT imports bitsandbytes where it is installed, which then misses a package that Luthier has no use for.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     try:
         cli.main(arguments, prog_name="luthier", standalone_mode=False)
     except click.exceptions.Exit as exit_request:

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import click
 
 from luthier.core.errors import ModelError
 from luthier.core.files import read_json
+
+adapter_option = click.option(
+    "--adapter",
+    "adapters",
+    metavar="NAME=PATH",
+    multiple=True,
+    help="An adapter of the same base, beside the first model and by this name; may be given again.",
+)
+"""The option of commands that hold several adapters of one base in memory."""
+
+
+def adapters_of(written: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of adapters written as ``NAME=PATH``, by name.
+
+    Raises:
+        LuthierError: See `model_of`.
+    """
+    found: dict[str, Path] = {}
+    for text in written:
+        name, sign, path = text.partition("=")
+        if not (name and sign and path):
+            raise click.UsageError(f"--adapter {text}: NAME=PATH is expected")
+        if name in found:
+            raise click.UsageError(f"--adapter {name} is given twice")
+        found[name] = model_of(path)[0]
+    return found
 
 
 def model_of(target: str) -> tuple[Path, str]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from luthier.core.errors import ModelError
 from luthier.methods.contract import Method, in_float32
 from luthier.models.heads import head_of
-from luthier.models.quantized import matrix_shape
+from luthier.models.quantized import is_packed, matrix_shape
 from luthier.plan.adapted_layers import adapted_layers, short_names
 from luthier.plan.base_facts import layer_of
 
@@ -67,8 +68,21 @@ class PeftAdapter(Method):
         model.save_pretrained(folder, save_embedding_layers=False)
 
     def merge(self, model: Any) -> Any:
-        """Return the base with the adapters worked into its weights, in float32.
+        """Return the base with the adapters worked into its weights, in float32."""
+        return merged(model)
 
-        bfloat16 would round most of a small update away (logits then differ by up to 1).
-        """
-        return model.float().merge_and_unload(safe_merge=True)
+
+def merged(model: Any) -> Any:
+    """Return the base of a ``peft.PeftModel`` with the adapters worked into its weights, in float32.
+
+    bfloat16 would round most of a small update away (logits then differ by up to 1), and 4 bits nearly all of it.
+
+    Raises:
+        ModelError: The base is in 4 bits.
+    """
+    if any(is_packed(module) for module in model.modules()):
+        raise ModelError(
+            "an adapter cannot be worked into weights of 4 bits: they would round it away",
+            cure="merge it into the base as it was: luthier export --merged",
+        )
+    return model.float().merge_and_unload(safe_merge=True)

@@ -39,7 +39,7 @@ def whole_model(job: Job) -> Path:
     import torch
 
     job.events.emit("step", stage="train", name="merge")
-    model, text_folder = load_trained(trained.folder, dtype=torch.float32)
+    model, text_folder = load_trained(trained.folder, dtype=torch.float32, base_form="original")
     tokenizer, _ = load_text_side(text_folder)
     with atomic_folder(folder) as partial:
         save_whole_model(job.method.merge(model), partial, job.dtype)

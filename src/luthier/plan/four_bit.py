@@ -34,6 +34,9 @@ def check_four_bit(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
     if getattr(method, "init_lora_weights", None) == "pissa":
         problem = "pissa takes its first values out of the base's matrices, which are in 4 bits here"
         yield Fault("method.init_lora_weights", problem, "init_lora_weights: kaiming")
+    if recipe.objective.name == "multitask" and recipe.objective.has_head:
+        problem = "does not go with a head for each task, whose trunk is loaded in one type"
+        yield Fault("model.load_in_4bit", problem, "load_in_4bit: false")
     if importlib.util.find_spec("bitsandbytes") is None:
         problem = "needs bitsandbytes, which is not installed"
         yield Fault("model.load_in_4bit", problem, "pip install 'luthier[qlora]'")

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from luthier import __version__
 from luthier.core.errors import TemplateError
+from luthier.models.chat_model import ChatModel
 from luthier.models.generate import Sampling
 from luthier.serve.api_key import KeyCheck
 from luthier.serve.engine import Engine
@@ -29,16 +30,20 @@ from luthier.serve.wire import (
 )
 
 
-def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAPI:
+def make_app(
+    engine: Engine, *, name: str, api_key: str | None = None, others: Mapping[str, ChatModel] | None = None
+) -> FastAPI:
     """Return the server's application.
 
     Args:
         engine: Answers.
         name: Of the model, in requests and responses.
         api_key: Callers must send it as a bearer token; None lets everybody in.
+        others: Models that share the engine with the first, by the names that requests call them by.
     """
     app = FastAPI(title="Luthier", version=__version__)
-    server = _Server(engine, name)
+    servers = {name: _Server(engine, name, engine.model)}
+    servers |= {key: _Server(engine, key, model) for key, model in (others or {}).items()}
 
     if api_key:
         app.add_middleware(KeyCheck, api_key=api_key)
@@ -68,20 +73,19 @@ def make_app(engine: Engine, *, name: str, api_key: str | None = None) -> FastAP
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [server.card()]}
+        return {"object": "list", "data": [server.card() for server in servers.values()]}
 
     @app.get("/v1/models/{model:path}")
     async def model(model: str) -> dict[str, Any]:
-        server.check_name(model)
-        return server.card()
+        return _called(servers, model).card()
 
     @app.post("/v1/chat/completions", response_model=None)
     async def chat(body: ChatRequest, request: Request) -> Any:
-        return await server.chat(body, request)
+        return await _called(servers, body.model).chat(body, request)
 
     @app.post("/v1/completions", response_model=None)
     async def completions(body: CompletionRequest, request: Request) -> Any:
-        return await server.complete(body, request)
+        return await _called(servers, body.model).complete(body, request)
 
     return app
 
@@ -90,12 +94,25 @@ def _answer_error(error: RequestError) -> JSONResponse:
     return JSONResponse(error.body, status_code=error.status)
 
 
+def _called(servers: Mapping[str, _Server], name: str) -> _Server:
+    """Return the model of that name, or refuse the request."""
+    if name not in servers:
+        known = ", ".join(f"`{key}`" for key in servers)
+        raise RequestError(
+            f"The model `{name}` does not exist; this server has {known}",
+            status=404,
+            param="model",
+            code="model_not_found",
+        )
+    return servers[name]
+
+
 class _Server:
     """Turns requests into prompts, and pieces into responses."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, model: ChatModel) -> None:
         self._engine = engine
-        self._model = engine.model
+        self._model = model
         self._name = name
         self._created = int(time.time())
 
@@ -103,19 +120,8 @@ class _Server:
         """Return the model as OpenAI lists it."""
         return {"id": self._name, "object": "model", "created": self._created, "owned_by": "luthier"}
 
-    def check_name(self, name: str) -> None:
-        """Refuse another model's name."""
-        if name != self._name:
-            raise RequestError(
-                f"The model `{name}` does not exist; this server has `{self._name}`",
-                status=404,
-                param="model",
-                code="model_not_found",
-            )
-
     async def chat(self, body: ChatRequest, request: Request) -> Any:
         """Answer a conversation."""
-        self.check_name(body.model)
         try:
             prompt = self._model.prompt_ids(body.conversation(), body.offered_tools())
         except TemplateError as error:
@@ -133,7 +139,6 @@ class _Server:
 
     async def complete(self, body: CompletionRequest, request: Request) -> Any:
         """Continue texts."""
-        self.check_name(body.model)
         prompts = [self._model.text_ids(p) if isinstance(p, str) else p for p in body.prompts()]
         for prompt in prompts:
             self._check_tokens(prompt)
@@ -170,7 +175,7 @@ class _Server:
 
     async def _whole(self, request: Request, prompt: list[int], sampling: Sampling) -> tuple[str, int, str]:
         parts, count, reason = [], 0, "length"
-        async with aclosing(self._engine.stream(prompt, sampling)) as pieces:
+        async with aclosing(self._engine.stream(prompt, sampling, model=self._model)) as pieces:
             async for piece in pieces:
                 parts.append(piece.text)
                 count, reason = piece.num_tokens, piece.finish_reason or reason
@@ -203,7 +208,7 @@ class _Server:
         holds_back = bool(body.offered_tools())
         parts, count, reason = [], 0, "length"
         is_first = True
-        async with aclosing(self._engine.stream(prompt, sampling)) as pieces:
+        async with aclosing(self._engine.stream(prompt, sampling, model=self._model)) as pieces:
             async for piece in pieces:
                 if is_first:
                     yield chunk({"role": "assistant", "content": ""})
@@ -224,7 +229,7 @@ class _Server:
         self, body: CompletionRequest, prompt: list[int], sampling: Sampling, head: Mapping[str, Any]
     ) -> AsyncGenerator[dict[str, Any]]:
         count = 0
-        async with aclosing(self._engine.stream(prompt, sampling)) as pieces:
+        async with aclosing(self._engine.stream(prompt, sampling, model=self._model)) as pieces:
             async for piece in pieces:
                 count = piece.num_tokens
                 choice = {

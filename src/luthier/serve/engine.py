@@ -60,8 +60,15 @@ class Engine:
             )
         return max_tokens or min(DEFAULT_MAX_TOKENS, limit - len(prompt))
 
-    async def stream(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece]:
+    async def stream(
+        self, prompt: Sequence[int], sampling: Sampling, *, model: ChatModel | None = None
+    ) -> AsyncGenerator[Piece]:
         """Yield the answer; the model stops when the caller closes this generator.
+
+        Args:
+            prompt: Its tokens.
+            sampling: How tokens are chosen.
+            model: Which one answers, where several share the engine.
 
         Raises:
             RequestError: Too many requests wait.
@@ -83,7 +90,14 @@ class Engine:
         is_cancelled = threading.Event()
         # Not a task: the server cancels those of a caller who leaves, while the thread still has the model.
         worker = asyncio.get_running_loop().run_in_executor(
-            None, self._decode, prompt, sampling, pieces, is_cancelled, asyncio.get_running_loop()
+            None,
+            self._decode,
+            model or self.model,
+            prompt,
+            sampling,
+            pieces,
+            is_cancelled,
+            asyncio.get_running_loop(),
         )
         worker.add_done_callback(self._end_turn)
         try:
@@ -100,6 +114,7 @@ class Engine:
 
     def _decode(
         self,
+        model: ChatModel,
         prompt: Sequence[int],
         sampling: Sampling,
         pieces: asyncio.Queue[Piece | RequestError],
@@ -108,7 +123,7 @@ class Engine:
     ) -> None:
         """Decode in a thread, so that the server answers other requests meanwhile."""
         try:
-            for piece in self.model.stream(prompt, sampling):
+            for piece in model.stream(prompt, sampling):
                 if is_cancelled.is_set():
                     return
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
