@@ -9,6 +9,7 @@ import pytest
 from luthier.core.errors import DataError
 from luthier.data.operators.batch import batches_of_rows, leave_out, rewrite_texts, rows_of
 from luthier.data.operators.execute import apply
+from luthier.data.operators.files import open_batches, open_lines, render, write_batches
 from luthier.data.pii.actions import partly_masked
 from luthier.data.pii.detect import find
 from luthier.data.pii.operator import OPERATOR, PersonalData
@@ -16,6 +17,7 @@ from luthier.data.pii.report import PiiReport, collected
 from luthier.data.pii.section import operators_of
 from luthier.recipe.data_sections import pii as section_module
 from luthier.recipe.data_sections.pii import PiiSection
+from tests.data.pii.sentences import sentences
 
 _CARD, _PHONE = "110102199101010078", "13812345678"
 _ROWS = [
@@ -90,6 +92,35 @@ def test_a_report_without_the_places_of_all_counts_the_same():
         reports.append(report.as_json())
     assert reports[0] == reports[1] and reports[0]["rows_with_findings"] == 9
     assert len(listed) == 18 + 3 + 3 + 2  # all of them; the first three of each of three batches
+
+
+@pytest.mark.parametrize("actions", [{}, {"phone": "drop"}])
+def test_rows_that_are_passed_over_by_the_hint_make_the_same_files(tmp_path, actions):
+    texts = [sentence.text for sentence in sentences(300, 5)] + [
+        "nothing here",
+        "",
+        "密码是Abc123!@#xyz",
+        "::1",
+    ]
+    rows = [
+        {"text": text, "n": number, "more": {"list": [text[:40], None]}} for number, text in enumerate(texts)
+    ]
+    rows += [{"phone": int(_PHONE)}, {}, {"x": None}, [_PHONE]]
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(row, ensure_ascii=n % 3 == 0) + "\n" for n, row in enumerate(rows)))
+    operator = PersonalData("mask", actions=actions, min_certainty="uncertain", numbers=("**",))
+    blocks, first = open_lines(source, ["**"], hint=operator.hint, needs_text=False)
+    ways = {
+        "rows": (open_batches(source, ["**"], needs_text=False), [operator]),
+        "blocks": (blocks, [*first, operator, render]),
+    }
+    results = []
+    for name, (batches, operators) in ways.items():
+        report = PiiReport()
+        write_batches(collected(apply(batches, operators), report), tmp_path / name / "out.jsonl")
+        results.append((report.as_json(), {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()}))
+    assert results[0] == results[1]
+    assert results[0][0]["rows_with_findings"] > 100
 
 
 def test_reports_hold_values_only_when_asked():

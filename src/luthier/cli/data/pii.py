@@ -190,8 +190,8 @@ def _print(report: PiiReport, tally: Tally | None, options: dict[str, Any]) -> N
         ]
         print_table(("for example", "row", "field", "excerpt"), examples)
     if report.numbers:
-        became = "; those that were replaced are strings now" if tally else ""
-        click.echo(f"\n{report.numbers:,} of the findings are JSON numbers{became}")
+        became = "; replaced ones are strings now" if tally else ""
+        click.echo(f"\nJSON numbers among the findings: {report.numbers:,}{became}")
     if tally:
         left_out = "".join(f", {number:,} left out ({reason})" for reason, number in tally.left_out.items())
         click.echo(

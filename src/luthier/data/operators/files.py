@@ -220,7 +220,7 @@ def _check_fields(fields: Sequence[str], first: Sequence[Row], path: Path, needs
         if not any(text_paths(row, [name]) for _, row in first):
             columns = sorted({str(key) for _, row in first if isinstance(row, Mapping) for key in row})
             raise DataError(
-                f"no string stands at {name!r} in the first {len(first)} rows",
+                f"no string{'' if needs_text else ' or number'} stands at {name!r} in the first {len(first)} rows",
                 where=str(path),
                 cure=f"its fields are {', '.join(columns) or 'none'}",
             )
