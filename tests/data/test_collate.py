@@ -104,3 +104,36 @@ def test_every_label_has_the_weight_of_its_row(make_rows: MakeRows) -> None:
 def test_rows_of_weight_one_carry_no_weights(make_rows: MakeRows) -> None:
     for batch in (collate_packed(make_rows(3)), collate_padded(make_rows(3), 0)):
         assert batch.label_weights is None and batch.weight == batch.num_supervised
+
+
+def _of_task(lengths: tuple[int, ...], target: str, weights: tuple[float, ...]) -> list[Example]:
+    rows = []
+    for number, (length, weight) in enumerate(zip(lengths, weights, strict=True)):
+        ids = np.arange(1, length + 1, dtype=np.int32)
+        labels = ids % 3 if target == "token" else np.array([number, number + 1], dtype=np.int32)
+        types = (ids > 2).astype(np.int32) if number else None
+        rows.append(
+            Example(ids, labels, "a", number, weight=weight, target=target, token_type_ids=types)  # type: ignore[arg-type]
+        )
+    return rows
+
+
+def test_labels_of_rows_stand_row_by_row_with_a_weight_each() -> None:
+    batch = collate_padded(_of_task((4, 2), "row", (1.0, 3.0)), pad_token_id=0)
+    assert batch.labels.tolist() == [[0, 1], [1, 2]]
+    assert (batch.num_supervised, batch.weight) == (2, 4.0)
+    assert batch.label_weights is not None and batch.label_weights.tolist() == [1.0, 3.0]
+    assert batch.token_type_ids is not None and batch.token_type_ids.shape == batch.input_ids.shape
+
+
+def test_labels_of_tokens_are_not_shifted_and_the_first_counts() -> None:
+    batch = collate_padded(_of_task((3, 2), "token", (1.0, 2.0)), pad_token_id=0)
+    assert batch.labels.tolist() == [[1, 2, 0], [1, 2, IGNORED]]
+    assert (batch.num_supervised, batch.weight) == (5, 7.0)
+    assert batch.label_weights is not None and batch.label_weights.tolist() == [[1.0] * 3, [2.0] * 3]
+    assert batch.unweighted().weight == 5.0
+
+
+def test_segments_are_filled_with_zeros_where_a_row_has_none() -> None:
+    batch = collate_padded(_of_task((2, 4), "row", (1.0, 1.0)), pad_token_id=9)
+    assert batch.token_type_ids is not None and batch.token_type_ids.tolist() == [[0, 0, 0, 0], [0, 0, 1, 1]]

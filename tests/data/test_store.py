@@ -65,6 +65,26 @@ def test_rows_of_every_kind_come_back(tmp_path: Path) -> None:
     assert list(stored.samples()) == samples
 
 
+def test_targets_of_tasks_come_back(tmp_path: Path) -> None:
+    ids = np.arange(4, dtype=np.int32)
+    types = np.array([0, 0, 1, 1], dtype=np.int32)
+    rows = [
+        Example(
+            ids, np.array([2], dtype=np.int32), "a", 1, target="row", token_type_ids=types, task="intent"
+        ),
+        Example(ids, np.array([5, -100, 0, 1], dtype=np.int32), "a", 2, target="token"),
+        Example(ids, ids, "a", 3),
+    ]
+    write_examples(tmp_path / "a.parquet", [(Sample("a", row.row, text="x"), [row]) for row in rows])
+    stored = list(StoredExamples(tmp_path / "a.parquet"))
+    for found, row in zip(stored, rows, strict=True):
+        assert found.labels.tolist() == row.labels.tolist()
+        assert (found.target, found.task, found.num_supervised) == (row.target, row.task, row.num_supervised)
+    assert stored[0].token_type_ids is not None and stored[0].token_type_ids.tolist() == types.tolist()
+    assert stored[1].token_type_ids is None
+    assert [row.num_supervised for row in rows] == [1, 3, 3]
+
+
 def test_a_sample_of_several_blocks_comes_back_once(
     tmp_path: Path, make_rows: Callable[..., list[Example]]
 ) -> None:

@@ -146,6 +146,18 @@ def test_a_resumed_run_has_the_same_weights(tmp_path: Path) -> None:
     assert one == other
 
 
+def test_the_plan_counts_the_head_and_keeps_to_the_positions_of_the_base(tmp_path: Path) -> None:
+    recipe = _recipe(tmp_path, method={"name": "lora", "r": 2})
+    done = luthier("plan", recipe, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    explained = json.loads(done.stdout)
+    job = _done(recipe, until="train")
+    assert explained["trainable"]["num_trainable"] == job.trained.num_trainable > 0
+    assert explained["forecast"]["num_steps"] == job.trained.num_steps
+    assert explained["values"]["data.max_length"] == {"value": 40, "from": "derived: positions of the base"}
+    assert not explained["plain_path"]
+
+
 class TestBadInput:
     def test_evaluation_rows_of_another_class_are_left_out_and_told(self, tmp_path: Path) -> None:
         _write(tmp_path / "eval.jsonl", [*_rows(("red", "grey")), {"text": "a clear fox", "label": "none"}])

@@ -109,12 +109,13 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         text = f"{registered['version']}, alias {registered['alias']}, in {registered['registry']}"
         rows.append(("registered", text))
     if trained:
-        rows.append(("next", f"luthier chat {summary['run']}"))
+        rows.append(("next", f"luthier {summary['next']} {summary['run']}"))
     return rows
 
 
 def _metric_text(metric: dict[str, Any]) -> str:
-    text = f"{metric['base']['value']:.4g} → {metric['tuned']['value']:.4g}"
+    of_baseline = "baseline " if metric.get("partner") == "baseline" else ""
+    text = f"{of_baseline}{metric['base']['value']:.4g} → {metric['tuned']['value']:.4g}"
     if gain := metric["improvement"]:
         text += f"  {gain['value']:+.1%} ({gain['low']:+.1%} to {gain['high']:+.1%})"
     return f"{text}  p = {metric['p_value']:.2g}"

@@ -94,19 +94,24 @@ def collate_padded(examples: Sequence[Example], pad_token_id: int) -> Batch:
     labels_BK = torch.from_numpy(np.stack(labels)).long() if is_of_rows else _filled(labels, shape, IGNORED)
     if target == "next_token":
         labels_BK[:, 0] = IGNORED
-    segments = [example.token_type_ids for example in examples]
     return Batch(
         input_ids=_filled([example.input_ids for example in examples], shape, pad_token_id),
         labels=labels_BK,
-        token_type_ids=_filled([s for s in segments if s is not None], shape, 0)
-        if any(s is not None for s in segments)
-        else None,
+        token_type_ids=_segments(examples, shape),
         position_ids=torch.arange(shape[1]).expand(shape).contiguous(),
         attention_mask=attention_mask,
         cu_seqlens=_starts(lengths),
         places=tuple(example.place for example in examples),
         **_weighed(examples, lengths, is_packed=False),
     )
+
+
+def _segments(examples: Sequence[Example], shape: tuple[int, int]) -> torch.Tensor | None:
+    """Return the segments [B, T], 0 for rows that tell none apart; None where no row does."""
+    if all(example.token_type_ids is None for example in examples):
+        return None
+    none = np.empty(0, dtype=np.int32)
+    return _filled([none if e.token_type_ids is None else e.token_type_ids for e in examples], shape, 0)
 
 
 def _filled(rows: Sequence[NDArray[np.int32]], shape: tuple[int, int], filler: int) -> torch.Tensor:

@@ -14,9 +14,15 @@ from luthier.core.hashing import fingerprint, hash_file, short
 from luthier.core.home import cache_folder
 from luthier.models.catalogue import CATALOGUE
 from luthier.models.gguf import converted
-from luthier.models.heads import TaskHead, head_of, no_such_head, saved_head
+from luthier.models.heads import TaskHead, no_such_head, saved_head
+from luthier.models.new_head import (
+    absent_weights,
+    head_options,
+    seeded,
+    transformers_quiet,
+    without_new_head,
+)
 from luthier.models.vocabulary import grow_for_adapter
-from luthier.plan.base_facts import read_base_facts
 
 if TYPE_CHECKING:
     import torch
@@ -134,83 +140,40 @@ def load_model(
     Raises:
         ModelError: The folder is incomplete, or any other weight would be left at a random value.
     """
-    import torch
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.utils import logging as transformers_logging
+    from transformers import AutoModelForCausalLM
 
     from luthier.models.quantized import load_in_4bit
 
     check_folder(folder)
-    transformers_logging.disable_progress_bar()
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # it lists a new head's weights as a warning; the plan tells of them
     what = "a causal language model" if head is None else f"a model for {head.task}"
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
-    is_new = False
+    seed = None
     try:
         if head is not None:
-            config = AutoConfig.from_pretrained(folder, **options)
-            is_new = new_head_seed is not None and not head.is_in(config)
-            options |= {"config": head.configure(config), "ignore_mismatched_sizes": is_new}
-            if is_new:
-                options["key_mapping"] = trunk_renamed(folder, config, head)
-        with torch.random.fork_rng(enabled=is_new):
-            if is_new:
-                torch.manual_seed(new_head_seed or 0)
-            kind = head.model_class() if head else AutoModelForCausalLM
-            load = partial(load_in_4bit, kind, settings=four_bit) if four_bit else kind.from_pretrained
+            given, is_there = head_options(folder, head, options)
+            seed = None if is_there else new_head_seed
+            options |= given | {"ignore_mismatched_sizes": seed is not None}
+        kind = head.model_class() if head else AutoModelForCausalLM
+        load = partial(load_in_4bit, kind, settings=four_bit) if four_bit else kind.from_pretrained
+        with transformers_quiet(), seeded(seed):
             loaded: Any = load(folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if head is not None and "Unrecognized configuration class" in str(error):
             raise no_such_head(folder, head) from error
         raise ModelError(f"{folder} cannot be loaded as {what}: {error}") from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
     model, report = loaded
-    mismatched = {key if isinstance(key, str) else str(key[0]) for key in report["mismatched_keys"]}
-    absent = sorted({*report["missing_keys"], *mismatched})
-    if is_new:
-        absent = _without_new_head(model, absent, new_head_seed or 0)
+    absent = absent_weights(report)
+    if seed is not None:
+        absent = without_new_head(model, absent, seed)
     # transformers fills absent weights with random numbers and goes on; a random layer ruins a model silently.
     if absent:
         raise ModelError(f"{folder} lacks {len(absent)} weights of its architecture, e.g. {absent[0]}")
     if options.get("key_mapping"):
-        del model._weight_conversions  # saved under the names of its own class, not under the base's
+        vars(model).pop("_weight_conversions", None)  # saved under the names of its own class, not the base's
     if head is not None:
         model.config.use_cache = False  # nothing is generated: kept keys and values would only cost memory
     return model.eval()
-
-
-def trunk_renamed(folder: Path, config: Any, head: TaskHead) -> dict[str, str]:
-    """Return how the names of a decoder's layers change where the class with the head calls its trunk another name.
-
-    Llama for question answering calls ``transformer`` what Llama otherwise calls ``model``; transformers would find
-    none of the weights and start at random.
-    """
-    made = getattr(head.model_class(), "_model_mapping", {}).get(type(config), None)
-    prefix = getattr(made, "base_model_prefix", "model")
-    names = read_base_facts(folder).shapes
-    is_other = any(name.startswith("model.") for name in names) and prefix not in ("", "model")
-    has_own = any(name.startswith(f"{prefix}.") for name in names)
-    return {r"^model\.": f"{prefix}."} if is_other and not has_own else {}
-
-
-def _without_new_head(model: Any, absent: list[str], seed: int) -> list[str]:
-    """Return the absent weights that are none of the new head's, and take care that all of the head is new."""
-    import torch
-
-    part = head_of(model)
-    others = [name for name in absent if not part.holds(name)]
-    if len(others) == len(absent):  # the folder has a head of the same shape, for other labels
-        generator = torch.Generator().manual_seed(seed)
-        spread = getattr(model.config, "initializer_range", 0.02)
-        for name, layer in model.named_modules():
-            if isinstance(layer, torch.nn.Linear) and part.holds(name) and ".pooler." not in f".{name}.":
-                torch.nn.init.normal_(layer.weight, std=spread, generator=generator)
-                if layer.bias is not None:
-                    torch.nn.init.zeros_(layer.bias)
-    return others
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class MultiHead(TaskHead):
     ) -> tuple[Any, Mapping[str, Any]]:
         import copy
 
-        from luthier.models.load import trunk_renamed
+        from luthier.models.new_head import trunk_renamed
 
         own = folder / TASKS_FOLDER / name
         if own.is_dir():

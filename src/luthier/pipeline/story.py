@@ -10,6 +10,7 @@ from luthier.core.files import read_json
 from luthier.core.run_folder import RunFolder
 from luthier.data.prepare import DatasetVersion
 from luthier.evaluate.stage import Report
+from luthier.models.heads import saved_head
 from luthier.pipeline.job import Job
 from luthier.plan.lock import lock_facts
 from luthier.registry.stage import ModelVersion
@@ -137,6 +138,7 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
             "eval_loss": model.eval_loss,
             "folder": str(path / "model"),
         }
+        summary["next"] = "chat" if saved_head(path / "model") is None else "predict"
     if report := Report.load(path / "report"):
         summary["metrics"] = report.metrics
         summary["gates"] = report.gates

@@ -128,12 +128,12 @@ class ClassificationEvaluator:
     ) -> tuple[list[Table], dict[str, Any]]:
         """Return each class's scores, the confusions, and the rows that are wrong with the most confidence."""
         true_NC = self._true(rows)
-        per_class, facts = self._per_class(true_NC, predictions.said_NC, intervals)
+        per_class, scores = self._per_class(true_NC, predictions.said_NC, intervals)
         tables = [per_class]
-        facts = {
+        facts: dict[str, Any] = {
             "labels": list(self._classes.labels),
             "training_rows": list(self._classes.counts),
-            "classes": facts,
+            "classes": scores,
         }
         if self._problem == "single_label":
             matrix_CC = true_NC.astype(np.int64).T @ predictions.said_NC.astype(np.int64)
