@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -27,6 +28,22 @@ _OPTIONS = (
 )
 
 
+MOST_LEVELS = 200
+"""Levels that a row may be nested: what is done to rows goes down level by level, and Python's stack ends at 1,000."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+def is_too_deep(raw: bytes) -> bool:
+    """Tell whether JSON text is nested deeper than `MOST_LEVELS`."""
+    # Two characters a level: nearly every row is told by its length, the others by their brackets.
+    if len(raw) <= 2 * MOST_LEVELS or raw.count(b"[") + raw.count(b"{") <= MOST_LEVELS:
+        return False
+    steps = (1 if bracket in b"[{" else -1 for bracket in _BRACKET.findall(_STRING.sub(b"", raw)))
+    return max(accumulate(steps), default=0) > MOST_LEVELS
+
+
 def loads_texts(raw: bytes) -> Any:
     """Return the value of JSON text, with its strings as they are; integers beyond 64 bits may lose digits.
 
@@ -34,6 +51,8 @@ def loads_texts(raw: bytes) -> Any:
         ValueError: It is not JSON, or not UTF-8.
         RecursionError: It is nested too deeply.
     """
+    if is_too_deep(raw):
+        raise RecursionError
     try:
         return orjson.loads(raw)
     except (
@@ -49,7 +68,7 @@ def loads(raw: bytes) -> Any:
         ValueError: It is not JSON, or not UTF-8.
         RecursionError: It is nested too deeply.
     """
-    return json.loads(raw.decode()) if _LONG_NUMBER.search(raw) else loads_texts(raw)
+    return json.loads(raw.decode()) if _LONG_NUMBER.search(raw) and not is_too_deep(raw) else loads_texts(raw)
 
 
 def loads_all(raws: pyarrow.Array) -> list[Any]:

@@ -13,7 +13,7 @@ from luthier.core.errors import DataError
 from luthier.core.version_address import SCHEME, is_address
 from luthier.data.conll import sentences_of
 from luthier.data.jsonl import blocks_of, entries_of, json_limit
-from luthier.data.row_json import loads
+from luthier.data.row_json import MOST_LEVELS, loads
 from luthier.data.squad import is_squad, questions_of
 from luthier.data.text_lines import lines_of
 
@@ -101,6 +101,8 @@ def _read_json(path: Path) -> Iterator[Row]:
     text = "".join(lines_of(path))
     try:
         value = json.loads(text)
+        if _is_too_deep(value):
+            raise RecursionError
     except json.JSONDecodeError as error:
         cure = "one object per line: name the file .jsonl" if error.msg == "Extra data" else "mend that line"
         problem = f"line {error.lineno} is not valid JSON: {error.msg} at character {error.colno}"
@@ -115,6 +117,17 @@ def _read_json(path: Path) -> Iterator[Row]:
         problem = f'holds {what}{keys}; a list of rows, or {{"data": [...]}}, was expected'
         raise DataError(problem, where=str(path))
     yield from enumerate(questions_of(value) if is_squad(value) else value, start=1)
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Tell whether rows of a JSON file are nested too deeply, without going down into them one in another."""
+    level: list[Any] = [[value]]
+    for _ in range(MOST_LEVELS + 2):  # two for what holds the rows
+        parts = (part for each in level for part in (each.values() if isinstance(each, dict) else each))
+        level = [part for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from luthier.data.operators.batch import leave_out, rewrite_texts
 from luthier.data.operators.execute import apply
 from luthier.data.operators.files import open_batches, open_lines, render, write_batches
 from luthier.data.operators.row_batch import ROW_BATCH
+from luthier.data.pii.operator import PersonalData
 
 
 def _shout(batch):
@@ -119,6 +120,27 @@ def test_a_bad_line_is_named_wherever_it_is_found(tmp_path, line, message, num_p
             )
         assert (caught.value.where, caught.value.exit_code) == (str(source), 2)
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+@pytest.mark.parametrize(("levels", "is_read"), [(190, True), (210, False), (700, False), (1000, False)])
+def test_rows_are_nested_as_deep_as_every_step_can_follow(tmp_path, kind, levels, is_read):
+    """Python's stack ends at 1,000 calls; what reads a row must not leave the end to those who come after."""
+    row = '{"text": " [[[\\"{ ", "a": ' + "[" * levels + '" x"' + "]" * levels + ', "n": 13812345678}'
+    source = tmp_path / f"in.{kind}"
+    source.write_text(row if kind == "jsonl" else f"[{row}]")
+    operator = PersonalData("mask", numbers=("**",))
+
+    def run():
+        batches, first = open_lines(source, ["**"], needs_text=False)
+        masked = (operator(batch) for batch in apply(batches, [*first, _shout]))
+        return write_batches((render(batch) for batch in masked), tmp_path / "out.jsonl")
+
+    if is_read:
+        assert run().changes == {"strip": 2, "shout": 1, "personal_data": 1}
+    else:
+        with pytest.raises(DataError, match="nested too deeply"):
+            run()
 
 
 def test_fields_are_checked_before_any_work(tmp_path):

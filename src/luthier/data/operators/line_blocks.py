@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from luthier.data.jsonl import BLANK, row_of_line
 from luthier.data.operators.fields import Found, text_finder
 from luthier.data.operators.intake import Fault, batch_of, fault_of
+from luthier.data.row_json import is_too_deep
 from luthier.data.sources import SURPLUS
 
 LINE_BLOCK = pyarrow.schema(
@@ -116,7 +117,8 @@ def _parsed(source: Path, first: int, block: bytes) -> tuple[NDArray[np.int64], 
         numbers = numbers[np.fromiter(map(bool, raws), bool, len(raws))]
         raws = [raw for raw in raws if raw]
     try:
-        return numbers, raws, list(map(orjson.loads, raws))
+        if not any(map(is_too_deep, raws)):
+            return numbers, raws, list(map(orjson.loads, raws))
     except orjson.JSONDecodeError:  # what Python reads and orjson does not, or no JSON at all
         pass
     rows = [row_of_line(source, number, raw) for number, raw in zip(numbers.tolist(), raws, strict=True)]
