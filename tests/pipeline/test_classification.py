@@ -187,6 +187,19 @@ class TestBadInput:
         with pytest.raises(DataError, match="no training row has a label"):
             _done(_recipe(tmp_path))
 
+    @pytest.mark.parametrize(
+        ("weights", "words"),
+        [
+            ("balancd", "none, balanced, or a factor"),
+            ({"warm": -1.0}, "factor of .warm. is -1.0"),
+            (3, "none, balanced"),
+        ],
+    )
+    def test_wrong_class_weights_are_one_fault(self, weights: Any, words: str, tmp_path: Path) -> None:
+        with pytest.raises(RecipeError, match=words) as caught:
+            load(_recipe(tmp_path, objective={"name": "classification", "class_weights": weights}))
+        assert [fault.path for fault in caught.value.faults] == ["objective.class_weights"]
+
     def test_a_typo_in_the_recipe(self, tmp_path: Path) -> None:
         objective = {"name": "classification", "focal_gama": 2.0}
         with pytest.raises(RecipeError, match="did you mean `focal_gamma`"):

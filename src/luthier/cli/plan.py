@@ -92,7 +92,10 @@ def _budget_facts(budget: dict[str, Any]) -> list[tuple[str, str]]:
             text = (
                 f"{split['rows']:,}, {split['tokens']:,} tokens, longest {split['longest_example_tokens']:,}"
             )
-            facts.append((names[name], f"{text}; {split['supervised_tokens']:,} supervised ({share:.0%})"))
+            carried = f"{split['supervised_tokens']:,} supervised ({share:.0%})"
+            if split["supervised_tokens"] == split["examples"]:  # labels belong to whole rows
+                carried = "a label each"
+            facts.append((names[name], f"{text}; {carried}"))
             for key, what in (
                 ("truncated", "cut to data.max_length"),
                 ("answers_without_end_token", "answers cut before their end token"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from luthier.recipe.multitask_sections import (
     GradientsSection,
@@ -73,6 +74,22 @@ class PretrainingObjective(ObjectiveSection):
     )
 
 
+def _one_fault(value: Any) -> Any:
+    """Say what is wrong with class weights once, not once for each form that they may have."""
+    if isinstance(value, dict):
+        for label, factor in value.items():
+            if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+                what = f"the factor of {label!r} is {factor!r}, a number above 0 was expected"
+                raise PydanticCustomError("class_weights", "{what}", {"what": what})
+    elif value not in ("none", "balanced"):
+        what = "none, balanced, or a factor for each label was expected"
+        raise PydanticCustomError("class_weights", "{what}", {"what": what})
+    return value
+
+
+ClassWeights = Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_one_fault)]
+
+
 class ClassificationObjective(ObjectiveSection):
     """Sequence classification: predict the class of a text, or of a pair of texts."""
 
@@ -91,7 +108,7 @@ class ClassificationObjective(ObjectiveSection):
         description="The classes. Default: those of the training rows, sorted. A row with another label is left out "
         "and counted; a class without a training row is refused.",
     )
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = Field(
+    class_weights: ClassWeights = Field(
         "none",
         description="Factor of the training loss of each class: `balanced` makes all classes count alike, by "
         "scikit-learn's formula; or a mapping from label to factor, where an absent label has factor 1. For "
