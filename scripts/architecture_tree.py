@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "ARCHITECTURE.md"
 BEGIN, END = "<!-- tree: made by `make docs` -->\n", "<!-- /tree -->"
 ORDER = ("core", "recipe", "plan", "data", "models", "kernels", "methods", "objectives", "train", "evaluate",
-         "registry", "serve", "pipeline", "cli")  # fmt: skip
+         "prompts", "registry", "serve", "pipeline", "cli")  # fmt: skip
 
 
 def first_line(path: Path) -> str:

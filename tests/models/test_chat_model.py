@@ -136,3 +136,33 @@ def test_model_of_raw_text_continues_but_refuses_turns(tmp_path: Path) -> None:
     assert _whole(model, model.text_ids("The fox"), Sampling(max_new_tokens=3))[1] <= 3
     with pytest.raises(TemplateError, match="raw text"):
         model.prompt_ids([Message("user", "hello")])
+
+
+def test_completions_count_tokens_and_say_why_they_ended(tmp_path: Path) -> None:
+    model = ChatModel.from_folder(save_chat_folder(tmp_path))
+    prompts = [model.text_ids(text) for text in ("The quick", "你好", "What is the time? It")]
+    whole = model.completions(prompts, Sampling(max_new_tokens=12))
+    for prompt, piece in zip(prompts, whole, strict=True):
+        alone = list(model.stream(prompt, Sampling(max_new_tokens=12)))
+        assert piece.text == "".join(part.text for part in alone)
+        assert (piece.num_tokens, piece.finish_reason) == (alone[-1].num_tokens, alone[-1].finish_reason)
+
+
+def test_a_batch_ends_when_all_its_answers_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ChatModel.from_folder(save_chat_folder(tmp_path))
+    prompt = model.text_ids("The quick")
+    text = model.answers([prompt], Sampling(max_new_tokens=30))[0]
+    assert len(text) > 6
+    steps = 0
+    decode = model._decode
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal steps
+        for step in decode(*arguments):
+            steps += 1
+            yield step
+
+    monkeypatch.setattr(model, "_decode", counted)
+    (piece,) = model.completions([prompt], Sampling(max_new_tokens=30, stop=(text[2:4],)))
+    assert piece.text == text[: text.index(text[2:4])] and piece.finish_reason == "stop"
+    assert steps < 30

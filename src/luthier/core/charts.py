@@ -107,10 +107,66 @@ def column_chart(counts: Sequence[int], *, width: int, x_label: str, y_label: st
     return "".join([*parts, "</svg>"])
 
 
-def _opening(y_label: str) -> str:
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval, for one row of a chart.
+
+    Args:
+        name: On the left.
+        value: The dot.
+        low: Where the line begins.
+        high: Where it ends.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def interval_chart(estimates: Sequence[Estimate], *, x_label: str) -> str:
+    """Return a chart of figures with their intervals, one below the other; empty text if there are none.
+
+    Args:
+        estimates: In the order from top to bottom.
+        x_label: Of the figures.
+    """
+    if not estimates:
+        return ""
+    left, right, line = 210, _WIDTH - _RIGHT, 30
+    bottom = _TOP + line * len(estimates)
+    low, high = _range(
+        [end for estimate in estimates for end in (estimate.low, estimate.high, estimate.value)]
+    )
+
+    def place(x: float) -> float:
+        return round(left + (x - low) / (high - low) * (right - left), 1)
+
+    parts = [_opening(x_label, height=bottom + 30)]
+    for tick in _ticks(low, high, 6):
+        x = place(tick)
+        parts.append(f'<line class="grid" x1="{x}" y1="{_TOP}" x2="{x}" y2="{bottom}"/>')
+        parts.append(f'<text class="tick" x="{x}" y="{bottom + 18}" text-anchor="middle">{tick:.4g}</text>')
+    for number, estimate in enumerate(estimates):
+        y = _TOP + line * number + line // 2
+        name = estimate.name if len(estimate.name) <= 30 else f"{estimate.name[:29]}…"
+        title = f"{estimate.name}: {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
+        parts.append(
+            f'<text class="tick" x="{left - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>'
+        )
+        parts.append(
+            f'<polyline class="first" points="{place(estimate.low)},{y} {place(estimate.high)},{y}"/>'
+        )
+        parts.append(
+            f'<circle class="first" cx="{place(estimate.value)}" cy="{y}" r="5"><title>{escape(title)}</title></circle>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _opening(y_label: str, *, height: int = _HEIGHT) -> str:
     label = escape(y_label)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">'
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">'
         f'<text class="tick" x="0" y="14">{label}</text>'
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
+from luthier.data.annotation.named_label import named_label
 
 _PROMPT = """{guidelines}
 
@@ -56,7 +56,7 @@ class ServedModel:
         probabilities_NL = np.zeros((len(texts), len(self.labels)))
         for row, text in enumerate(texts):
             for sample in range(self.num_samples):
-                if (label := self._label_in(self._ask(text, self.seed + sample))) is not None:
+                if (label := named_label(self._ask(text, self.seed + sample), self.labels)) is not None:
                     probabilities_NL[row, label] += 1 / self.num_samples
         return probabilities_NL
 
@@ -87,19 +87,3 @@ class ServedModel:
             raise DataError(f"no answer from the server: {error}", where=address, cure=cure) from error
         except (KeyError, IndexError, TypeError) as error:
             raise DataError("did not answer as OpenAI's chat completions do", where=address) from error
-
-    def _label_in(self, answer: str) -> int | None:
-        """Return the label that an answer is, or the only one that it names."""
-        said = answer.strip().strip("\"'`.。!「」“”*").strip().casefold()
-        names = [label.casefold() for label in self.labels]
-        if said in names:
-            return names.index(said)
-        # Look-arounds on ASCII: `no` is not in `know`, and Chinese has no spaces around words.
-        named = [
-            number
-            for number, name in enumerate(names)
-            if re.search(rf"(?<![a-z0-9_]){re.escape(name)}(?![a-z0-9_])", said)
-        ]
-        # A label that is part of another named one (`good` in `very good`) is not named by itself.
-        named = [n for n in named if not any(n != m and names[n] in names[m] for m in named)]
-        return named[0] if len(named) == 1 else None

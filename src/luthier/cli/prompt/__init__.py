@@ -1,0 +1,1 @@
+"""`luthier prompt`: a file per command."""

@@ -1,0 +1,37 @@
+"""Clusters: rows that share a source count as one draw, so that intervals are as wide as they must be.
+
+Questions on one paragraph, turns of one conversation or texts of one author stand and fall together. Resampled one by
+one they look like more evidence than they are. The cluster is therefore what is drawn, and what a permutation flips.
+
+Reference: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application, 1997, section 3.8 (clusters drawn
+whole, rows within them not drawn again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def sum_by_cluster(rows_MN: NDArray[np.float64], clusters: Sequence[object]) -> NDArray[np.float64]:
+    """Return sums over the rows of each cluster, to be resampled in the place of rows.
+
+    What `luthier.evaluate.statistics` makes of totals and counts are ratios of sums, which stay the same.
+
+    Args:
+        rows_MN: Figures of each row: totals, counts, shape [M, N].
+        clusters: What the rows share, one a row, N of them.
+
+    Returns:
+        Shape [M, K] for K clusters, in the order in which they first appear.
+
+    Raises:
+        ValueError: There are not as many clusters as rows.
+    """
+    if rows_MN.shape[1] != len(clusters):
+        raise ValueError(f"{rows_MN.shape[1]} rows have {len(clusters)} clusters")
+    numbers: dict[object, int] = {}
+    of_row = [numbers.setdefault(cluster, len(numbers)) for cluster in clusters]
+    return np.stack([np.bincount(of_row, weights=row, minlength=len(numbers)) for row in rows_MN])
