@@ -67,6 +67,15 @@ def test_a_base_that_is_quantized_or_has_no_layer_is_refused(tmp_path: Path, mak
     assert "quantized already" in fault.problem
 
 
+def test_a_row_that_may_not_fit_is_told_that_4_bits_help(tmp_path: Path, make_tiny_llama: Any) -> None:
+    base = make_tiny_llama(hidden_size=128, num_hidden_layers=6)
+    tight = "train.memory_budget_gb=0.001"
+    (notice,) = made_plan(tmp_path, base, tight).notices
+    assert "model.load_in_4bit: true" in notice
+    (notice,) = made_plan(tmp_path, base, tight, model=PACKED).notices
+    assert "load_in_4bit" not in notice
+
+
 def test_bits_are_those_of_the_paper() -> None:
     """Double quantization takes 0.127 bits a weight for the scales in place of 0.5 (arXiv:2305.14314, section 3)."""
     double = ModelSection(base="b", load_in_4bit=True)

@@ -68,8 +68,9 @@ def weight_of(layer: Any) -> Tensor | PackedWeight:
 
 
 def is_packed(layer: Any) -> bool:
-    """Whether a module is a linear layer in 4 bits."""
-    return getattr(getattr(layer, "weight", None), "quant_state", None) is not None
+    """Whether a module is itself a linear layer in 4 bits; PEFT's layers show the weight of the one that they wrap."""
+    own = getattr(layer, "_parameters", {}).get("weight")
+    return getattr(own, "quant_state", None) is not None
 
 
 def dense_dtype(layer: Any) -> torch.dtype:

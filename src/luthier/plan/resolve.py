@@ -12,6 +12,7 @@ from luthier.core.errors import Fault, LuthierError, RecipeError
 from luthier.plan.base_facts import BaseFacts, read_base_facts
 from luthier.plan.checks import check_against_base, check_recipe, has_eval_rows
 from luthier.plan.compatibility import TRAITS, unpacked
+from luthier.plan.four_bit import bytes_saved
 from luthier.plan.freezing import schedule_faults
 from luthier.plan.hardware import Hardware, detect_hardware
 from luthier.plan.memory import MOST_TOKENS, MemoryNeed, memory_need
@@ -235,6 +236,8 @@ def _memory_notices(plan: Plan) -> list[str]:
     cures = ["a smaller data.max_length"]
     if not plan.recipe.train.gradient_checkpointing:
         cures.insert(0, "train.gradient_checkpointing: true")
+    if bytes_saved(plan.recipe.model.model_copy(update={"load_in_4bit": True}), plan.base) > 0:
+        cures += [] if plan.recipe.model.load_in_4bit else ["model.load_in_4bit: true"]
     if plan.recipe.method.name != "lora":
         cures.insert(0, "method: {name: lora}")
     return [
