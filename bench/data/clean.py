@@ -2,6 +2,7 @@
 
     clean.py                      microseconds a row of reading, each rewriter and writing; rows/s with processes
     clean.py --gigabytes 5        cleans a generated JSONL of that size: time and peak memory of all processes
+    clean.py --gigabytes 5 --only-generate     makes that file and no more, for a later call without this option
     clean.py --mojibake           GBK mojibake of the public data sets: repaired, and good text touched
 
 The generated rows are sentences, English and Chinese, a few of them damaged; no two files differ. Memory is the
@@ -70,10 +71,13 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="for the large file")
+    parser.add_argument("--only-generate", action="store_true")
     parser.add_argument("--mojibake", action="store_true")
     options = parser.parse_args()
     if options.mojibake:
         mojibake()
+    elif options.only_generate:
+        generate(options.folder / "luthier-bench-in.jsonl", options.gigabytes)
     elif options.gigabytes:
         memory(options.folder, options.gigabytes, options.processes)
     else:
@@ -130,18 +134,24 @@ def print_time(name: str, num_rows: int, work: Callable[[], Any]) -> None:
     print(f"{name:<28}{(time.process_time() - start) / num_rows * 1e6:8.2f}")
 
 
+def generate(source: Path, gigabytes: float) -> None:
+    """Write a file of a given size."""
+    size = 0
+    with source.with_suffix(".partial").open("w", encoding="utf-8") as file:
+        for line in lines():
+            size += len(line.encode())
+            if size > gigabytes * 1e9:
+                break
+            file.write(line)
+    source.with_suffix(".partial").rename(source)
+
+
 def memory(folder: Path, gigabytes: float, processes: int) -> None:
     """Clean a file of a given size by the command, and print its peak memory."""
     source, output = folder / "luthier-bench-in.jsonl", folder / "luthier-bench-out.jsonl"
     try:
-        num_rows, size = 0, 0
-        with source.open("w", encoding="utf-8") as file:
-            for line in lines():
-                size += len(line.encode())
-                if size > gigabytes * 1e9:
-                    break
-                file.write(line)
-                num_rows += 1
+        if not source.is_file():
+            generate(source, gigabytes)
         arguments = ["data", "clean", str(source), "-o", str(output), "--json", *STANDARD]
         command = [sys.executable, "-m", "luthier", *arguments, "--processes", str(processes)]
         start = time.perf_counter()
@@ -149,6 +159,8 @@ def memory(folder: Path, gigabytes: float, processes: int) -> None:
             peak = Peak(process.pid)
             facts = json.loads(process.communicate()[0])
         seconds = time.perf_counter() - start
+        with source.open("rb") as file:
+            num_rows = sum(1 for _ in file)
         assert facts["rows"] == num_rows == facts["kept"] + sum(facts["left_out"].values())
         rate = f"{num_rows / seconds:,.0f} rows/s, {gigabytes * 1e3 / seconds:.0f} MB/s"
         print(f"{gigabytes} GB, {num_rows:,} rows, {facts['changed']:,} changed: {seconds:,.0f} s, {rate}")

@@ -4,12 +4,18 @@ import json
 import pickle
 import random
 
+import pyarrow
+import pyarrow.compute as compute
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.data.clean.build import operators_of, rewriters_of, steps_of
 from luthier.data.clean.chain import CleanTexts
+from luthier.data.clean.control_characters import RemoveControlCharacters
+from luthier.data.clean.gbk_mojibake import RepairGbk
+from luthier.data.clean.unicode_repair import RepairUnicode
+from luthier.data.clean.white_space import TidyWhiteSpace
 from luthier.data.operators.batch import batches_of_rows, rows_of
 from luthier.data.operators.execute import apply_all
 from luthier.recipe.data_sections.clean import CleanSection
@@ -172,3 +178,34 @@ def test_real_rows_are_at_rest_after_one_cleaning(shared_data):
     assert len(kept) >= 198
     (twice,) = _cleaned(kept, section)
     assert rows_of(twice) == kept
+
+
+_HINTED = (
+    RepairGbk(),
+    RepairUnicode(),
+    RemoveControlCharacters(),
+    *map(TidyWhiteSpace, ("tidy", "collapse", "one_line")),
+)
+
+
+@given(_text)
+@settings(max_examples=1500)
+def test_a_text_without_the_hint_of_a_rewriter_is_not_changed_by_it(text):
+    for rewriter in _HINTED:
+        is_hinted = compute.match_substring_regex(pyarrow.array([text]), rewriter.hint)[0].as_py()
+        assert is_hinted or rewriter(text) == text, rewriter
+
+
+def test_the_batch_is_the_same_without_hints():
+    class Plain:
+        def __init__(self, rewriter):
+            self.name, self.rewrite = rewriter.name, rewriter
+
+        def __call__(self, text):
+            return self.rewrite(text)
+
+    chance = random.Random(1)
+    rows = [{"text": "".join(chance.choices(_PIECES, k=chance.randint(1, 5)))} for _ in range(500)]
+    batches = [*batches_of_rows(enumerate(rows, start=1), ["text"], source="a.jsonl")]
+    with_hints, without = CleanTexts(_HINTED[:4]), CleanTexts(tuple(map(Plain, _HINTED[:4])))
+    assert [with_hints(batch) for batch in batches] == [without(batch) for batch in batches]

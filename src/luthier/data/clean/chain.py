@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import pyarrow
+import pyarrow.compute as compute
 
 from luthier.data.operators.batch import leave_out_at
 from luthier.data.operators.rewrite import Note, kept_texts, replace_texts
@@ -15,7 +17,11 @@ _MOST_ROUNDS = 8
 
 
 class Rewriter(Protocol):
-    """Rewrites one text, and has a name that its changes are counted under. It can be pickled."""
+    """Rewrites one text, and has a name that its changes are counted under. It can be pickled.
+
+    It may have a ``hint``, too: an RE2 pattern that every text matches which it changes. Where all have one, texts
+    without any hint are passed over by the batch.
+    """
 
     @property
     def name(self) -> str:
@@ -44,7 +50,8 @@ class CleanTexts:
         changed: dict[int, str] = {}
         notes: list[Note] = []
         restless: set[int] = set()
-        for index, text in enumerate(texts.values):
+        for index in self._worth(texts.values):
+            text = texts.values[index]
             cleaned, history = _at_rest(text, steps)
             if cleaned is None:
                 restless.add(texts.rows[index])
@@ -58,6 +65,16 @@ class CleanTexts:
         empty = ("emptied", f"nothing but white space is left of it after {self._names()}")
         verdicts = {**dict.fromkeys(emptied, empty), **dict.fromkeys(restless, unstable)}
         return leave_out_at(replace_texts(batch, texts, changed, notes), verdicts)
+
+    def _worth(self, texts: Sequence[str]) -> Iterable[int]:
+        """Return the places of texts that a rewriter may change."""
+        hints = [getattr(rewriter, "hint", None) for rewriter in self.rewriters]
+        if not all(hints):
+            return range(len(texts))
+        hint = "|".join(f"(?:{each})" for each in hints)
+        matches = compute.match_substring_regex(pyarrow.array(texts, pyarrow.string()), hint)
+        worth: list[int] = np.flatnonzero(matches.to_numpy(zero_copy_only=False)).tolist()
+        return worth
 
     def _names(self) -> str:
         return ", ".join(rewriter.name for rewriter in self.rewriters)

@@ -21,6 +21,8 @@ class RemoveControlCharacters:
     """
 
     name: ClassVar[str] = "control_characters"
+    hint: ClassVar[str] = _REMOVED.pattern
+    """RE2 pattern of all texts that it changes; see `Rewriter`."""
 
     def __call__(self, text: str) -> str:
         """Return the text without them."""

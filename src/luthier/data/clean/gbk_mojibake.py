@@ -54,6 +54,8 @@ class RepairGbk:
     """
 
     name: ClassVar[str] = "gbk_mojibake"
+    hint: ClassVar[str] = f"{_BEGINNING.pattern}|{_LATIN_RUN.pattern}"
+    """RE2 pattern of all texts that it changes; see `Rewriter`."""
 
     def __call__(self, text: str) -> str:
         """Return the text repaired, or as it was."""

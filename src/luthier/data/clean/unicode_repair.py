@@ -25,6 +25,8 @@ class RepairUnicode:
     """
 
     name: ClassVar[str] = "unicode"
+    hint: ClassVar[str] = _SUSPECT.pattern
+    """RE2 pattern of all texts that it changes; see `Rewriter`."""
 
     def __call__(self, text: str) -> str:
         """Return the text repaired, or as it was."""

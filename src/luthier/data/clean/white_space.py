@@ -34,6 +34,8 @@ class TidyWhiteSpace:
     """
 
     name: ClassVar[str] = "white_space"
+    hint: ClassVar[str] = rf"{_UNUSUAL.pattern}|  |\A | \z"
+    """RE2 pattern of all texts that it changes; see `Rewriter`."""
     rule: Rule = "tidy"
 
     def __call__(self, text: str) -> str:
