@@ -81,6 +81,10 @@ def test_turns_that_do_not_fit_are_counted() -> None:
     _, short = _encoders(max_length=len(first.input_ids))
     (kept,) = _examples(short(SAMPLE))
     assert kept.num_truncated == len(second.input_ids) - len(first.input_ids)
+    _, cutting = _encoders(max_length=len(second.input_ids) - 1)
+    assert [e.lost_end for e in _examples(cutting(SAMPLE))] == [
+        False
+    ]  # the second answer is left out, not cut
     _, dropping = _encoders(max_length=len(first.input_ids), too_long="drop")
     refused = dropping(SAMPLE)
     assert isinstance(refused, Rejection) and refused.reason == "too_long"

@@ -344,7 +344,14 @@ def test_comments_name_the_key_or_the_default(folder: Path) -> None:
         (SMALLEST_LLAMA_FACTORY, "val_size", 0.2, "train.eval_strategy", "no"),
         (SMALLEST_LLAMA_FACTORY, "report_to", ["wandb", "tensorboard"], "train.report_to", ["tensorboard"]),
         (SMALLEST_LLAMA_FACTORY, "seed", 7, "seed", 7),
+        (SMALLEST_LLAMA_FACTORY, "add_tokens", "a b, c", "vocabulary.add_tokens", ["a b", "c"]),
+        (SMALLEST_LLAMA_FACTORY, "new_special_tokens", ["<x>"], "vocabulary.add_special_tokens", ["<x>"]),
+        (SMALLEST_AXOLOTL, "tokens", ["term"], "vocabulary.add_tokens", ["term"]),
         (SMALLEST_AXOLOTL, "adapter", "qlora", "method.name", "lora"),
+        (SMALLEST_AXOLOTL, "adapter", "qlora", "model.load_in_4bit", True),
+        (SMALLEST_AXOLOTL, "load_in_4bit", True, "model.load_in_4bit", True),
+        (SMALLEST_LLAMA_FACTORY, "quantization_bit", 4, "model.load_in_4bit", True),
+        (SMALLEST_LLAMA_FACTORY, "double_quantization", False, "model.bnb_4bit_use_double_quant", True),
         (SMALLEST_AXOLOTL, "bf16", False, "model.dtype", "float32"),
         (SMALLEST_AXOLOTL, "excess_length_strategy", "raise", "data.too_long", "error"),
         (SMALLEST_AXOLOTL, "dataset_exact_deduplication", True, "data.clean.deduplicate.kind", "exact"),
@@ -393,7 +400,7 @@ def test_a_constant_rate_is_not_warmed_up_there(folder: Path) -> None:
         ("fp16", True), ("freeze_trainable_layers", 0),
         ("val_size", 200), ("learning_rate", "fast"), ("learning_rate", -1.0), ("save_steps", 0.1),
         ("lr_scheduler_type", "polynomial"), ("optim", "lion"), ("cutoff_len", 0), ("bf16", "perhaps"),
-        ("never_heard_of", 0), ("quantization_bit", 4), ("save_strategy", "best"),
+        ("never_heard_of", 0), ("quantization_bit", 8), ("save_strategy", "best"),
     ],
 )  # fmt: skip
 def test_what_has_no_counterpart_is_listed(folder: Path, key: str, value: Any) -> None:

@@ -40,19 +40,20 @@ class ExpandedTurns:
             result = self._encoder(self._upto(sample, turn))
             if not isinstance(result, Rejection):
                 examples += result
-            elif (
-                result.reason != "no_labels"
-            ):  # no part of a row that cannot be rendered or that is to be dropped
-                return result
+            elif result.reason != "no_labels":
+                return result  # no part of a row that cannot be rendered, or that is to be dropped
             else:
                 refused = refused or result  # its prompt alone is too long, as that of all later turns
         if not examples:
             assert refused
             return refused
-        if refused:
-            whole = self._template.encode(sample.messages[: turns[-1] + 1], sample.tools, "last_turn")
-            lost = whole.turn_ends[-1] - len(examples[-1].input_ids)
-            examples[-1] = replace(examples[-1], num_truncated=examples[-1].num_truncated + lost)
+        whole = [e for e in examples if not e.lost_end]
+        # As in a whole conversation: an answer is cut only where not even the first fits.
+        examples = whole or examples[:1]
+        if len(examples) < len(turns):
+            chat = self._template.encode(sample.messages[: turns[-1] + 1], sample.tools, "last_turn")
+            lost = chat.turn_ends[-1] - len(examples[-1].input_ids)
+            examples[-1] = replace(examples[-1], num_truncated=lost)
         return examples
 
     @staticmethod

@@ -18,14 +18,14 @@ class Message:
     """One turn of a conversation.
 
     Args:
-        role: Who speaks.
+        role: Who speaks; a role beyond those of `ROLES` is context that the chat template writes.
         content: What is said; empty beside tool calls.
         tool_calls: Calls of an assistant turn: ``{"name": str, "arguments": dict | str}`` each.
         weight: 0 leaves an assistant turn out of the loss, 1 keeps it (OpenAI's per-message weight); other numbers
             are factors of its loss, which examples of single turns can carry.
     """
 
-    role: Role
+    role: Role | str
     content: str
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     weight: float = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -115,6 +115,7 @@ def convert(
     number: int,
     group: str | None = None,
     attributes: Mapping[str, str] | None = None,
+    roles: Collection[str] | None = (),
 ) -> Sample:
     """Return the sample that a row holds.
 
@@ -125,6 +126,7 @@ def convert(
         number: Of the row in the file, from 1.
         group: Rows with the same group stay on one side of a split.
         attributes: Columns for analysis.
+        roles: Roles of messages beyond the four that are known; None for any, where they were looked at before.
 
     Raises:
         RowError: A field is missing or of the wrong type, or the conversation is none.
@@ -138,6 +140,7 @@ def convert(
     fields = {**_CONVERTERS[schema](row), "weight": _weight(row), "task": _task(row)}
     _check_storable([fields, group, attributes])
     if "messages" in fields:
+        _check_roles(fields["messages"], roles)
         _check_conversation(fields["messages"])
     return Sample(source=source, row=number, group=group, attributes=attributes or {}, **fields)
 
@@ -225,8 +228,6 @@ def _messages(row: Mapping[str, Any]) -> dict[str, Any]:
 def _message(entry: Mapping[str, Any], place: str) -> Message:
     role = text_of(entry, "role", place=place)
     role = "system" if role == "developer" else role
-    if role not in ROLES:
-        raise RowError("unknown_role", f"{place}.role is {role!r}; known: {', '.join(ROLES)}")
     weight = 1 if entry.get("weight") is None else entry["weight"]
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
         raise RowError("wrong_type", f"{place}.weight is {weight!r}, a number from 0 was expected")
@@ -291,6 +292,14 @@ def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
         raise RowError("bad_tools", f"tools is {type_name(tools)}, a list of objects was expected")
     return tuple(tools)
+
+
+def _check_roles(turns: Sequence[Message], roles: Collection[str] | None) -> None:
+    for index, turn in enumerate(turns):
+        if turn.role not in ROLES and roles is not None and turn.role not in roles:
+            known = f"known: {', '.join((*ROLES, *roles))}, and those in the source's `roles`"
+            detail = f"messages[{index}].role is {turn.role!r}; {known}"
+            raise RowError("unknown_role", detail)
 
 
 def _check_conversation(turns: Sequence[Message]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from luthier.core.errors import Fault
 from luthier.core.version_address import is_address
+from luthier.plan.answer_metrics import GENERATED
 from luthier.plan.base_facts import BaseFacts
 from luthier.plan.classification import check_classification
 from luthier.plan.compatibility import check_method, check_method_against_base
@@ -18,7 +19,6 @@ from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_b
 from luthier.recipe.schema import DataSection, Gate, Recipe, Source
 
 SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
-_GENERATED = {"exact_match": "exact_match", "rouge": "rouge_l"}
 
 
 def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
@@ -196,13 +196,16 @@ def _check_evaluation(recipe: Recipe, written: Collection[str]) -> Iterator[Faul
                     for key in asked)  # fmt: skip
         return
     objective = recipe.objective
-    generated = [m for m in evaluate.metrics if m in _GENERATED]
+    generated = [m for m in evaluate.metrics if m in GENERATED]
     unknown = [m for m in evaluate.metrics if m not in objective.metrics]
     if unknown and "metrics" in asked:
         problem = (
             f"{', '.join(unknown)} cannot be measured: objective {objective.name} reads {objective.reads}"
         )
         yield Fault("evaluate.metrics", problem, f"metrics: [{', '.join(objective.metrics)}]")
+    elif "byte_perplexity" in evaluate.metrics and recipe.vocabulary is not None:
+        problem = "byte_perplexity: base and result read other rows with another vocabulary"
+        yield Fault("evaluate.metrics", problem, "perplexity, which then compares the same text")
     elif not evaluate.metrics and objective.has_head:
         yield Fault("evaluate.metrics", "is empty", f"metrics: [{', '.join(objective.metrics)}]")
     if not objective.is_chat:
@@ -230,8 +233,9 @@ def measured_metrics(recipe: Recipe) -> set[str]:
         is_default = not set(recipe.evaluate.metrics) <= set(recipe.objective.metrics)
         return {"eval_loss", *(recipe.objective.metrics if is_default else recipe.evaluate.metrics)}
     metrics = {"eval_loss", "perplexity"} if "perplexity" in recipe.evaluate.metrics else set()
+    metrics |= {"byte_perplexity"} & set(recipe.evaluate.metrics)
     if recipe.objective.is_chat and recipe.evaluate.num_generations:
-        metrics |= {_GENERATED[m] for m in recipe.evaluate.metrics if m in _GENERATED}
+        metrics |= {GENERATED[m] for m in recipe.evaluate.metrics if m in GENERATED}
     return metrics | measured_of_tasks(recipe)
 
 

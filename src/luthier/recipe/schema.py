@@ -267,7 +267,8 @@ class TrainSection(Section):
 TaskMetric = Literal[
     "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "recall", "exact_match"
 ]
-EvaluateMetric = Literal["perplexity", "rouge"] | TaskMetric
+AnswerMetric = Literal["bleu", "chrf", "cer", "distinct_2", "length_ratio"]
+EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge"] | AnswerMetric | TaskMetric
 
 
 class EvaluateSection(Section):
@@ -275,8 +276,10 @@ class EvaluateSection(Section):
 
     metrics: list[EvaluateMetric] = Field(
         ["perplexity", "rouge", "exact_match"],
-        description="Of language models: perplexity (loss per token), exact_match and rouge (ROUGE-L) of generated "
-        "answers. Of tasks with a head, which are compared with a baseline: what the task is measured by; default all.",
+        description="Of language models: perplexity (loss per token), byte_perplexity (comparable between "
+        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), bleu, chrf, cer (character error rate), "
+        "distinct_2 (low where answers repeat themselves) and length_ratio (words by those of the reference). Of tasks "
+        "with a head, which are compared with a baseline: what the task is measured by; default all.",
     )
     num_generations: Annotated[int, Field(ge=0)] = Field(
         16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
@@ -286,7 +289,7 @@ class EvaluateSection(Section):
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
 
 
-GateMetric = Literal["eval_loss", "perplexity", "rouge_l"] | TaskMetric
+GateMetric = Literal["eval_loss", "perplexity", "byte_perplexity", "rouge_l"] | AnswerMetric | TaskMetric
 
 
 class Gate(Section):

@@ -41,14 +41,16 @@ def test_words_carry_their_blank_and_ideograph_words_their_neighbours() -> None:
 
 
 def test_phrases_are_found_up_to_a_length() -> None:
-    short = {c.text for c in find_candidates(ENGLISH, min_frequency=20, max_words=1)}
-    longer = {c.text for c in find_candidates(ENGLISH, min_frequency=20, max_words=2)}
-    assert longer - short == {" has hypertension"}
+    texts = [f"{who} shows high pressure of the lungs." for who in ("He", "She", "Nobody")] * 8
+    short = {c.text for c in find_candidates(texts, min_frequency=20, max_words=1)}
+    longer = {c.text for c in find_candidates(texts, min_frequency=20, max_words=2)}
+    # Those that begin or end with a word of grammar, such as `of the`, are none.
+    assert longer - short == {" shows high", " high pressure"}
 
 
 def test_a_term_inside_a_chosen_one_is_chosen_only_where_it_is_used() -> None:
     tokenizer = make_chat_tokenizer()
-    texts = CHINESE + ["血压计", "血压高"] * 6
+    texts = CHINESE + ["血压计", "血压低"] * 6 + ["今天天气很好，我们出去玩"] * 7
     chosen = {t.text: t for t in choose_terms(tokenizer, texts, max_terms=40, min_frequency=8)}
     assert chosen["高血压"].frequency == 24
     # 血 alone would be counted 36 times; all its uses are taken by longer tokens.

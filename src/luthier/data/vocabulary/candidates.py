@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from luthier.data.clean.stop_words import ENGLISH
 from luthier.data.clean.units import IDEOGRAPH
 
 _RUN = re.compile(f"[{IDEOGRAPH}]+")
@@ -66,7 +67,13 @@ def _phrases(texts: Sequence[str], min_frequency: int, max_words: int) -> dict[s
         if not frequent:
             break
         known |= frequent
-    return known
+    return {text: number for text, number in known.items() if not _hangs_on_grammar(text)}
+
+
+def _hangs_on_grammar(phrase: str) -> bool:
+    """Tell whether a phrase of several words begins or ends with one that only carries grammar, as `of the` does."""
+    words = phrase.split()
+    return len(words) > 1 and not ENGLISH.isdisjoint((words[0].lower(), words[-1].lower()))
 
 
 def _word_runs(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -170,16 +170,18 @@ def used_terms(
     uses = count_uses(tried, texts)
     kept = [form for own in forms.values() for form in own if form in uses]
     extension = extend_tokenizer(tokenizer, kept, special)
-    skipped = {
-        reason: [t for t in terms if set(forms[t]) <= set(texts)] for reason, texts in tried.skipped.items()
-    }
-    told = {term for own in skipped.values() for term in own}
-    skipped["not_in_the_training_rows"] = [
-        t for t in terms if t not in told and not uses.keys() & set(forms[t])
-    ]
-    return Extension(
-        extension.tokenizer, extension.sources, extension.added, {r: own for r, own in skipped.items() if own}
-    )
+    reasons = {form: reason for reason, own in tried.skipped.items() for form in own}
+    skipped: dict[str, list[str]] = {}
+    for mark in special:
+        if mark in reasons:
+            skipped.setdefault(reasons[mark], []).append(mark)
+    for term in terms:
+        if not uses.keys() & set(forms[term]):
+            found = next(
+                (reasons[form] for form in forms[term] if form in reasons), "not_in_the_training_rows"
+            )
+            skipped.setdefault(found, []).append(term)
+    return Extension(extension.tokenizer, extension.sources, extension.added, skipped)
 
 
 def _forms(term: str, has_blanks: bool) -> list[str]:

@@ -17,6 +17,7 @@ from luthier.recipe.foreign.rules import (
     names,
     number,
     optimizer,
+    put_if_true,
     text,
     whole,
 )
@@ -34,8 +35,9 @@ def _adapter(draft: Draft, key: str) -> None:
             Fault(key, problem, "Luthier has lora; without an adapter every weight is trained")
         )
         raise Untranslatable(problem)
-    note = "the base is not quantized here: about four times the memory for it" if name == "qlora" else None
-    draft.put(key, "method.name", "lora", note)
+    draft.put(
+        key, "method.name", "lora", "over a base in 4 bits: model.load_in_4bit" if name == "qlora" else None
+    )
 
 
 def _refuse(what: str) -> Rule:
@@ -158,6 +160,7 @@ _RULES: dict[str, Rule] = {
     "reward_model": _refuse("a reward model"),
     "process_reward_model": _refuse("a reward model"),
     "adapter": _adapter,
+    "load_in_4bit": put_if_true("model.load_in_4bit"),
     "lora_r": copy("method.r", whole),
     "lora_target_linear": _target_linear,
     "lora_target_modules": _target_modules,
@@ -175,6 +178,7 @@ _RULES: dict[str, Rule] = {
     "eval_batch_size": copy("train.per_device_eval_batch_size", whole),
     "lr_scheduler": course,
     "optimizer": optimizer,
+    "tokens": copy("vocabulary.add_tokens", names),
     "sample_packing": _sample_packing,
     "gradient_checkpointing": _checkpointing,
     "evals_per_epoch": _per_epoch("eval"),
@@ -197,6 +201,8 @@ def _finish(draft: Draft) -> None:
         draft.default("train.save_strategy", "steps", "follows from save_steps")
     for path, value in _DEFAULTS.items():
         draft.default(path, value, f"{_NAME}'s default")
+    if draft.values.get("adapter") == "qlora":
+        draft.default("model.load_in_4bit", True, "adapter: qlora")
     settle(draft, _NAME)
     if draft.get("data.eval") and not draft.has("train.load_best_model_at_end"):
         draft.notes.append(

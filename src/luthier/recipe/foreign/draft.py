@@ -23,6 +23,7 @@ from luthier.recipe.schema import (
     sections_in,
 )
 from luthier.recipe.section import Section
+from luthier.recipe.vocabulary_section import VocabularySection
 
 SECTIONS: dict[str, tuple[type[Section], ...]] = {
     "": (Recipe,),
@@ -33,6 +34,7 @@ SECTIONS: dict[str, tuple[type[Section], ...]] = {
     "objective": (SftObjective,),
     "method": (LoraMethod, FreezeMethod),
     "train": (TrainSection,),
+    "vocabulary": (VocabularySection,),
 }
 """The schema of the sections that an import writes, by path."""
 

@@ -45,6 +45,12 @@ def _method(draft: Draft, key: str) -> None:
     draft.put(key, "method.name", name)
 
 
+def _bits(draft: Draft, key: str) -> None:
+    if whole(draft.values[key]) != 4:
+        raise Untranslatable("a base is stored in 4 bits (model.load_in_4bit) or as it is")
+    draft.put(key, "model.load_in_4bit", True)
+
+
 def _lora_target(draft: Draft, key: str) -> None:
     listed = names(draft.values[key])
     if listed == ["all"]:
@@ -126,6 +132,9 @@ _RULES: dict[str, Rule] = {
     "model_name_or_path": copy("model.base", text),
     "stage": _stage,
     "finetuning_type": _method,
+    "quantization_bit": _bits,
+    "quantization_type": copy("model.bnb_4bit_quant_type", text),
+    "double_quantization": copy("model.bnb_4bit_use_double_quant", flag),
     "lora_rank": copy("method.r", whole),
     "lora_target": _lora_target,
     "freeze_trainable_layers": _freeze_layers,
@@ -141,6 +150,9 @@ _RULES: dict[str, Rule] = {
     "val_size": eval_share,
     "train_on_prompt": put_if_true("objective.loss_on", "all"),
     "mask_history": put_if_true("objective.loss_on", "last_turn"),
+    "add_tokens": copy("vocabulary.add_tokens", names),
+    "add_special_tokens": copy("vocabulary.add_special_tokens", names),
+    "new_special_tokens": copy("vocabulary.add_special_tokens", names),
     "packing": _packing,
     "neat_packing": _packing,
     "num_train_epochs": copy("train.num_train_epochs"),

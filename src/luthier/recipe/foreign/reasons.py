@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_NO_QUANTIZATION = "bases are not quantized: training needs more memory, and the result is at least as exact"
+_NO_QUANTIZATION = "a base is stored in 4 bits (model.load_in_4bit) or as it is"
 _SHARDED = "weights are not sharded: every process holds the whole model"
 _SPEED = "speed or memory only: the result is the same"
 _MERGE = "adapters start anew; merge the old ones into the base first"
@@ -12,7 +12,7 @@ _PLAIN = "adapters are plain LoRA"
 _RSLORA = "adapters are plain LoRA: for its scale set lora_alpha to lora_alpha * sqrt(r)"
 _ONE_RATE = "all weights have one learning rate"
 _NO_NOISE = "no noise is added to embeddings"
-_VOCABULARY = "the vocabulary stays as it is"
+_VOCABULARY = "tokens keep their numbers; new ones go to vocabulary.add_tokens"
 _CONCATENATED = "data sets are concatenated; set `limit` of a source to weigh them"
 _CONFIGURED = "the base's own configuration says it"
 _KEPT = "prepared data is kept in the run folder"
@@ -71,8 +71,7 @@ LLAMA_FACTORY_WITHOUT = {
     "use_swanlab": _LOG,
     "swanlab_*": _LOG,
     "rope_scaling": "positions beyond the base's own are refused",
-    "resize_vocab": _VOCABULARY,
-    "new_special_tokens": _VOCABULARY,
+    "resize_vocab": "new tokens have their rows as soon as there are any: see vocabulary",
     "pref_*": "preference training is not supported yet",
 }
 
@@ -112,7 +111,6 @@ AXOLOTL_WITHOUT = {
     "bnb_*": _NO_QUANTIZATION,
     "plugins": "there are no plugins; what one would change is not done",
     "special_tokens": "the tokenizer's own special tokens are used",
-    "tokens": _VOCABULARY,
     "added_tokens_overrides": _VOCABULARY,
     "tokenizer_config": "the base's own tokenizer is used",
     "base_model_config": "the base's own configuration is used",

@@ -36,6 +36,11 @@ def _settle_method(draft: Draft) -> None:
     if name != "lora":
         for path in _LORA_PATHS:
             draft.withdraw(path, f"has no effect: the method is {name}")
+    if name in ("full", "freeze"):
+        draft.withdraw("model.load_in_4bit", f"weights in 4 bits cannot be trained, and the method is {name}")
+    if not draft.get("model.load_in_4bit"):
+        for path in ("model.bnb_4bit_quant_type", "model.bnb_4bit_use_double_quant"):
+            draft.withdraw(path, "has no effect: the base is not stored in 4 bits")
     if name != "freeze":
         for path in ("method.trainable_layers", "method.trainable_patterns"):
             draft.withdraw(path, f"has no effect: the method is {name}")
