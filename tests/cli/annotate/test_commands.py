@@ -237,6 +237,22 @@ def test_label_errors(tmp_path: Path) -> None:
     [
         (("annotate", "status", "nowhere"), "is not an annotation project"),
         (("annotate", "init", "x", "--label", "a"), "two at least"),
+        (
+            (
+                "annotate",
+                "init",
+                "x",
+                "--rows",
+                "rows.csv",
+                "--text-field",
+                "txet",
+                "--label",
+                "a",
+                "--label",
+                "b",
+            ),
+            "rows.csv, row r0: field 'txet' is missing",
+        ),
         (("annotate", "init", "x", "--label", "a", "--labels", "y"), "--label and --labels both"),
         (("annotate", "init", "p", "--label", "a", "--label", "b"), "already exists"),
         (("annotate", "import", "p", "rows.csv"), "holds no ratings"),

@@ -68,6 +68,7 @@ def init(
             settings,
             rows_of_file(rows, id_field) if rows else (),
             guidelines=_text(guidelines) if guidelines else None,
+            source=rows,
         )
     if as_json:
         print_json({"project": str(project), "rows": len(made.rows), "labels": list(labels)})

@@ -162,6 +162,7 @@ def create_project(
     rows: Iterable[tuple[str, Mapping[str, Any]]] = (),
     *,
     guidelines: str | None = None,
+    source: Path | None = None,
 ) -> Project:
     """Make a project folder, whole or not at all.
 
@@ -170,6 +171,7 @@ def create_project(
         settings: What raters are asked.
         rows: Id and data.
         guidelines: Text of guidelines.md; by default a form with every label, to be filled in.
+        source: File of the rows, for messages.
 
     Raises:
         DataError: The folder is in use, an id comes twice, or a row has no text.
@@ -184,9 +186,10 @@ def create_project(
 
         def checked() -> Iterator[dict[str, Any]]:
             for row, data in rows:
-                check_row(row, data, settings.text_field, f"row {row}")
+                where = f"{source}, row {row}" if source else f"row {row}"
+                check_row(row, data, settings.text_field, where)
                 if row in seen:
-                    raise DataError(f"the id {row!r} comes twice", where=f"row {row}", cure="name unique ids")
+                    raise DataError(f"the id {row!r} comes twice", where=where, cure="name unique ids")
                 seen.add(row)
                 yield {"id": row, "data": dict(data)}
 
