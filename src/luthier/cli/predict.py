@@ -126,7 +126,7 @@ def _own_names(columns: tuple[str, ...], file: Path | None) -> dict[str, str]:
     return {field: name for field, _, name in pairs}
 
 
-def _rows_of(file: Path, predictor: Predictor, own_names: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def _rows_of(file: Path, predictor: Predictor, own_names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the fields of each row.
 
     Raises:
@@ -139,7 +139,7 @@ def _rows_of(file: Path, predictor: Predictor, own_names: Mapping[str, str]) -> 
         where = f"{file}, row {number}"
         if not isinstance(row, Mapping):
             raise DataError(f"holds {type(row).__name__}, no object", where=where)
-        fields = {}
+        fields: dict[str, Any] = {}
         tokens = row.get(own_names.get("tokens", "tokens"))
         if predictor.takes_tokens and isinstance(tokens, list):
             yield {"text": " ".join(map(str, tokens)), "tokens": tokens}
@@ -157,7 +157,7 @@ def _rows_of(file: Path, predictor: Predictor, own_names: Mapping[str, str]) -> 
         yield fields
 
 
-def _all_of(predictor: Predictor, rows: list[dict[str, str]], *, is_silent: bool) -> list[dict[str, Any]]:
+def _all_of(predictor: Predictor, rows: list[dict[str, Any]], *, is_silent: bool) -> list[dict[str, Any]]:
     predictions: list[dict[str, Any]] = []
     with row_bar("predicted", is_silent=is_silent) as advance:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
