@@ -192,7 +192,7 @@ def _sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
             known = ", ".join(_SHAREGPT_ROLES)
             raise RowError("unknown_role", f"{place}.from is {entry['from']!r}; known: {known}")
         value = text_of(entry, "value", place=place)
-        turns.append(_function_call(value, place) if role == "function_call" else Message(role, value))  # type: ignore[arg-type]
+        turns.append(_function_call(value, place) if role == "function_call" else Message(role, value))
     return {"messages": tuple(turns), "tools": _tools(row)}
 
 
@@ -242,7 +242,7 @@ def _message(entry: Mapping[str, Any], place: str) -> Message:
         content = ""
     if not isinstance(content, str):
         raise RowError("wrong_type", f"{place}.content is {type_name(content)}, a string was expected")
-    return Message(role, content, tool_calls=calls, weight=weight)  # type: ignore[arg-type]
+    return Message(role, content, tool_calls=calls, weight=weight)
 
 
 def _part(part: Any, place: str) -> str:

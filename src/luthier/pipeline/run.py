@@ -40,7 +40,7 @@ def run(
         GateFailedError: The model is made and reported, and not good enough to be registered.
         LuthierError: Any other fault that the user can mend.
     """
-    before = []
+    before: list[Job] = []
     for phase in plan.before:
         base = _base_after(before)
         phase = rebased(phase, base) if base else phase
