@@ -206,6 +206,40 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"evaluate": {"num_generations": 4}},
     ),
     (
+        "evaluate.metrics",
+        "chrf, cer cannot be measured",
+        {"evaluate": {"metrics": ["perplexity", "chrf", "cer"]}, "objective": PRETRAINING},
+        {"evaluate": {"metrics": ["perplexity", "byte_perplexity"]}, "objective": PRETRAINING},
+    ),
+    (
+        "evaluate.metrics",
+        "bleu, distinct_2, length_ratio cannot be measured with num_generations: 0",
+        {
+            "evaluate": {
+                "metrics": ["byte_perplexity", "bleu", "distinct_2", "length_ratio"],
+                "num_generations": 0,
+            }
+        },
+        {
+            "evaluate": {
+                "metrics": ["byte_perplexity", "bleu", "distinct_2", "length_ratio"],
+                "num_generations": 2,
+            }
+        },
+    ),
+    (
+        "evaluate.metrics",
+        "with another vocabulary",
+        {"evaluate": {"metrics": ["byte_perplexity"]}, "vocabulary": {"add_tokens": ["black"]}},
+        {"evaluate": {"metrics": ["perplexity"]}, "vocabulary": {"add_tokens": ["black"]}},
+    ),
+    (
+        "gates[0].metric",
+        "chrf is not measured",
+        {"evaluate": {"metrics": ["bleu"]}, "gates": [{"metric": "chrf", "min": 20.0}]},
+        {"evaluate": {"metrics": ["bleu", "chrf"]}, "gates": [{"metric": "chrf", "min": 20.0}]},
+    ),
+    (
         "evaluate.max_new_tokens",
         "no prompts",
         {"evaluate": {"max_new_tokens": 4}, "objective": PRETRAINING},
@@ -318,6 +352,8 @@ def test_what_is_measured(tmp_path: Path) -> None:
     assert measured(evaluate={"num_generations": 0}) == loss
     assert measured(objective=PRETRAINING) == loss
     assert measured(evaluate={"metrics": ["exact_match"]}) == {"exact_match"}
+    everything = ["byte_perplexity", "bleu", "chrf", "cer", "distinct_2", "length_ratio"]
+    assert measured(evaluate={"metrics": everything}) == set(everything)
 
 
 def test_rules_that_depend_on_the_base(tmp_path: Path) -> None:

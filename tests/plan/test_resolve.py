@@ -90,6 +90,10 @@ DERIVED: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"evaluate.metrics": ["perplexity"], "evaluate.num_generations": 0},
     ),
     ({"evaluate": {"num_generations": 0}}, {"evaluate.metrics": ["perplexity"]}),
+    (
+        {"evaluate": {"num_generations": 0, "metrics": ["perplexity", "byte_perplexity"]}},
+        {"evaluate.metrics": ["perplexity", "byte_perplexity"]},
+    ),
     ({}, {}),
 ]
 

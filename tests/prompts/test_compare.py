@@ -82,7 +82,7 @@ def test_scores_verdict_and_rows_to_read(tmp_path: Path) -> None:
     first = content["rows_side_by_side"][0]
     assert first["row"] == "eval.jsonl, row 2" and [one["score"] for one in first["answers"]] == [0.0, 1.0]
     page = render_report(content)
-    assert "polite is better than plain" in page and "question 1 please" in page and "<script" not in page
+    assert "polite is better than plain" in page and "question 0 please" in page and "<script" not in page
 
 
 def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:

@@ -101,7 +101,12 @@ class _Words:
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of a text."""
-        return _CHINESE.findall(unicodedata.normalize("NFKC", text).casefold())
+        return words_of(text)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, without case and width: runs of letters and digits, single Chinese characters."""
+    return _CHINESE.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def rouge_l(answer: str, reference: str) -> float:

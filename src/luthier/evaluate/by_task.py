@@ -31,8 +31,8 @@ def losses_by_task(
     found = []
     for task in _names(tasks):
         own = np.flatnonzero([name == task for name in tasks])
-        pair = (RowLosses(losses.sums[own], losses.counts[own]) for losses in (base, tuned))
-        found += _named(task, compare_losses(*pair, how))
+        before, after = (RowLosses(losses.sums[own], losses.counts[own]) for losses in (base, tuned))
+        found += _named(task, compare_losses(before, after, how))
     return found
 
 
@@ -59,8 +59,9 @@ def answers_by_task(
     found = []
     for task in _names(tasks):
         own = [number for number, name in enumerate(tasks) if name == task]
-        given = ([answers[number] for number in own] for answers in (base, tuned))
-        found += _named(task, compare_answers([questions[n] for n in own], *given, metrics, how))
+        before, after = ([answers[number] for number in own] for answers in (base, tuned))
+        asked = [questions[number] for number in own]
+        found += _named(task, compare_answers(asked, before, after, metrics, how))
     return found
 
 
@@ -78,6 +79,6 @@ _TITLES = {
 
 def _named(task: str, comparisons: Sequence[Comparison]) -> list[Comparison]:
     return [
-        replace(each, metric=f"{task}.{each.metric}", title=f"{task}: {_TITLES[each.metric]}")
+        replace(each, metric=f"{task}.{each.metric}", title=f"{task}: {_TITLES.get(each.metric, each.title)}")
         for each in comparisons
     ]

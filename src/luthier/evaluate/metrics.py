@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from luthier.core.errors import DataError
+from luthier.evaluate.answer_metrics import ANSWER_METRICS, AnswerMetric
 from luthier.evaluate.answers import Question, exact_match, rouge_l
 from luthier.evaluate.loss import RowLosses
 from luthier.evaluate.statistics import (
     Interval,
     Resampling,
     Values,
+    compare_sums,
     paired_interval,
     paired_p_value,
     ratio_interval,
@@ -24,7 +27,7 @@ class Comparison:
     """One metric of both models.
 
     Args:
-        metric: ``eval_loss``, ``perplexity``, ``exact_match`` or ``rouge_l``.
+        metric: ``eval_loss``, ``perplexity``, ``exact_match``, ``rouge_l``, or what the recipe calls it.
         lower_is_better: Direction.
         num_rows: Rows it was measured on.
         base: Of the base model, or of what the result is compared with.
@@ -64,7 +67,7 @@ def compare_answers(
     metrics: Sequence[str],
     how: Resampling,
 ) -> list[Comparison]:
-    """Return the asked answer metrics: ``exact_match`` and ``rouge``."""
+    """Return the asked answer metrics: ``exact_match``, ``rouge``, and those of `ANSWER_METRICS`."""
     score_of = {"exact_match": ("exact_match", exact_match), "rouge": ("rouge_l", rouge_l)}
     comparisons = []
     for name in (name for name in metrics if name in score_of):
@@ -77,7 +80,55 @@ def compare_answers(
         )
         counts = np.ones(len(questions))
         comparisons.append(_compare(label, of_base, of_tuned, counts, how, lower_is_better=False))
+    references = [question.reference for question in questions]
+    for name in (name for name in metrics if name in ANSWER_METRICS):
+        comparisons.append(_compare_texts(name, ANSWER_METRICS[name], base, tuned, references, how))
     return comparisons
+
+
+def compare_byte_perplexity(
+    base: RowLosses, tuned: RowLosses, bytes_N: Values, how: Resampling
+) -> Comparison:
+    """Return the perplexity per byte of both models on the same rows.
+
+    Args:
+        base: Losses of one model.
+        tuned: Losses of the other.
+        bytes_N: Of the predicted text of each row.
+        how: Draws and coverage.
+
+    Raises:
+        DataError: The predicted tokens spell no text.
+    """
+    if not bytes_N.sum():
+        raise DataError(
+            "the held-out rows predict no text", cure="leave byte_perplexity out of evaluate.metrics"
+        )
+    found = _compare(
+        "byte_perplexity", base.sums, tuned.sums, bytes_N, how, lower_is_better=True, transform=np.exp
+    )
+    return replace(found, title="Perplexity per byte")
+
+
+def _compare_texts(
+    name: str,
+    metric: AnswerMetric,
+    base: Sequence[str],
+    tuned: Sequence[str],
+    references: Sequence[str],
+    how: Resampling,
+) -> Comparison:
+    figures = (
+        metric.figures([answer.strip() for answer in answers], references) for answers in (base, tuned)
+    )
+    found = compare_sums(*figures, metric.statistic, how, lower_is_better=metric.lower_is_better)
+    return Comparison(
+        metric=name,
+        lower_is_better=metric.lower_is_better,
+        num_rows=len(references),
+        title=metric.title,
+        **vars(found),
+    )
 
 
 def _compare(

@@ -18,10 +18,11 @@ from luthier.data.sample import Sample
 from luthier.data.template import ChatTemplate, LossOn
 from luthier.evaluate.answers import Question, asked_by, choose_questions
 from luthier.evaluate.by_task import answers_by_task, losses_by_task
+from luthier.evaluate.byte_perplexity import supervised_bytes
 from luthier.evaluate.gates import check_gates
 from luthier.evaluate.html import render_report
 from luthier.evaluate.loss import RowLosses, row_losses
-from luthier.evaluate.metrics import compare_answers, compare_losses
+from luthier.evaluate.metrics import compare_answers, compare_byte_perplexity, compare_losses
 from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload, proves_merge
 from luthier.evaluate.same_text import BaseSide, same_text
 from luthier.evaluate.statistics import Resampling
@@ -141,6 +142,9 @@ def evaluate(
         both = (same.base, same.tuned)
         story = {**story, "same_text": {"left_out": same.num_left_out, **same.per_character()}}
     comparisons = compare_losses(*both, how) if "perplexity" in settings.metrics else []
+    if "byte_perplexity" in settings.metrics:
+        bytes_N = supervised_bytes(held_out.rows, tokenizer)
+        comparisons.append(compare_byte_perplexity(base.losses, tuned.losses, bytes_N, how))
     if questions:
         comparisons += compare_answers(questions, base.answers, tuned.answers, settings.metrics, how)
     if isinstance(objective, MixedObjective):

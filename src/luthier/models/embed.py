@@ -96,15 +96,31 @@ class Embedder:
         self.num_truncated += len(cut)
         return [first[text] for text in range(len(readable))]
 
+    def token_states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return the state of each token of each text, of unit length, shape [T, D], first and last token included."""
+        tokens = self._tokens(texts)
+        states: list[NDArray[np.float32]] = [np.empty((0, self.width), np.float32)] * len(tokens)
+        for rows in _batches(tokens, self._tokens_per_batch):
+            found_BTD, _ = self._states([tokens[row] for row in rows])
+            unit_BTD = torch.nn.functional.normalize(found_BTD, dim=-1).numpy()
+            for row, unit_TD in zip(rows, unit_BTD, strict=True):
+                states[row] = unit_TD[: len(tokens[row])]
+        return states
+
     @torch.inference_mode()
-    def _embed(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def _states(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the states [B, T, D] of padded texts, and which of them are tokens [B, T]."""
         longest = max(map(len, rows))
         tokens_BT = torch.full((len(rows), longest), self._tokenizer.pad_token_id)
         mask_BT = torch.zeros((len(rows), longest), dtype=torch.long)
         for number, tokens in enumerate(rows):
             tokens_BT[number, : len(tokens)] = torch.tensor(tokens)
             mask_BT[number, : len(tokens)] = 1
-        states_BTD = self._model(input_ids=tokens_BT, attention_mask=mask_BT).last_hidden_state
+        return self._model(input_ids=tokens_BT, attention_mask=mask_BT).last_hidden_state, mask_BT
+
+    @torch.inference_mode()
+    def _embed(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        states_BTD, mask_BT = self._states(rows)
         if self._takes_first_token:
             pooled_BD = states_BTD[:, 0]
         else:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator
 
 from luthier.core.errors import Fault
+from luthier.plan.answer_metrics import GENERATED
 from luthier.plan.compatibility import refusal_of
 from luthier.recipe.multitask_sections import (
     GradNormLossWeights,
@@ -18,7 +19,6 @@ from luthier.recipe.multitask_sections import (
 from luthier.recipe.objective_sections import MultitaskObjective
 from luthier.recipe.schema import Recipe
 
-_GENERATED = {"exact_match": "exact_match", "rouge": "rouge_l"}
 _SOFT = ("prefix", "prompt", "p_tuning")
 """Methods that put virtual tokens before each row, by their names in the recipe."""
 
@@ -85,7 +85,7 @@ def measured_of_tasks(recipe: Recipe) -> set[str]:
         else:
             own = {"eval_loss", "perplexity"} if "perplexity" in wanted else set()
             if recipe.evaluate.num_generations and task.objective.is_chat:
-                own |= {_GENERATED[metric] for metric in wanted if metric in _GENERATED}
+                own |= {GENERATED[metric] for metric in wanted if metric in GENERATED}
         measured |= {f"{task.name}.{metric}" for metric in own}
     return measured
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.core.errors import Fault, LuthierError, RecipeError
+from luthier.plan.answer_metrics import GENERATED
 from luthier.plan.base_facts import BaseFacts, read_base_facts
 from luthier.plan.checks import check_against_base, check_recipe, has_eval_rows
 from luthier.plan.compatibility import TRAITS, unpacked
@@ -200,10 +201,12 @@ def _derive(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> tuple[Recipe
         derive("objective", "count_by", counted, why)
     if not objective.is_chat:
         if not set(recipe.evaluate.metrics) <= set(objective.metrics):
-            derive("evaluate", "metrics", list(objective.metrics), f"metrics of objective {objective.name}")
+            measured = list(objective.metrics) if objective.has_head else ["perplexity"]
+            derive("evaluate", "metrics", measured, f"metrics of objective {objective.name}")
         derive("evaluate", "num_generations", 0, f"objective {objective.name} has no prompts to answer")
     elif not recipe.evaluate.num_generations and "perplexity" in recipe.evaluate.metrics:
-        derive("evaluate", "metrics", ["perplexity"], "num_generations is 0")
+        measured = [metric for metric in recipe.evaluate.metrics if metric not in GENERATED]
+        derive("evaluate", "metrics", measured, "num_generations is 0")
     updates = {name: getattr(recipe, name).model_copy(update=values) for name, values in changes.items()}
     return recipe.model_copy(update=updates), origins
 

@@ -225,7 +225,8 @@ def _side_by_side(answered: Sequence[Answered], scores_PN: np.ndarray) -> list[d
     return [
         {
             "row": answered[0].questions[n].row.place,
-            "question": answered[0].questions[n].messages[-1].content,
+            # Of the prompt that says least besides.
+            "question": min((each.questions[n].messages[-1].content for each in answered), key=len),
             "references": list(answered[0].questions[n].references),
             "answers": [
                 {

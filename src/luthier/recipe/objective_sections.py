@@ -44,7 +44,8 @@ class SftObjective(ObjectiveSection):
     schemas = ("alpaca", "sharegpt", "messages", "prompt_completion")
     reads = "conversations"
     is_chat = True
-    metrics = ("perplexity", "rouge", "exact_match")
+    metrics = ("perplexity", "rouge", "exact_match", "byte_perplexity",
+               "bleu", "chrf", "cer", "distinct_2", "length_ratio")  # fmt: skip
 
     name: Literal["sft"] = "sft"
     loss_on: Literal["assistant", "last_turn", "all"] = Field(
@@ -64,7 +65,7 @@ class PretrainingObjective(ObjectiveSection):
 
     schemas = ("text",)
     reads = "raw text"
-    metrics = ("perplexity",)
+    metrics = ("perplexity", "byte_perplexity")
 
     name: Literal["pretraining"]
     documents: Literal["separate", "concatenate"] = Field(

@@ -1,0 +1,59 @@
+"""Metrics of generated answers that are functions of sums over rows: BLEU, chrF, CER, distinct-2, length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from luthier.evaluate.bleu import bleu_figures, bleu_of_sums, tokenizer_for
+from luthier.evaluate.chrf import chrf_figures, chrf_of_sums
+from luthier.evaluate.distinct import distinct_figures
+from luthier.evaluate.error_rate import cer_figures
+from luthier.evaluate.length import length_figures
+from luthier.evaluate.statistics import Values
+
+
+@dataclass(frozen=True)
+class AnswerMetric:
+    """A metric of answers against references.
+
+    Args:
+        title: For people.
+        lower_is_better: Direction.
+        figures: From answers and references to figures of each row, shape [N, K].
+        statistic: From their sums, shape [..., K], to the metric, shape [...].
+    """
+
+    title: str
+    lower_is_better: bool
+    figures: Callable[[Sequence[str], Sequence[str]], Values]
+    statistic: Callable[[Values], Values]
+
+
+def ratio_of_sums(sums: Values) -> Values:
+    """Return the first figure by the second, 0 where there is none of the second."""
+    return np.asarray(
+        np.divide(sums[..., 0], sums[..., 1], out=np.zeros(sums.shape[:-1]), where=sums[..., 1] > 0)
+    )
+
+
+def _bleu_figures(answers: Sequence[str], references: Sequence[str]) -> Values:
+    # One tokenizer for both models, told from what they share.
+    return bleu_figures(answers, references, tokenizer_for(references))
+
+
+ANSWER_METRICS: Mapping[str, AnswerMetric] = {
+    "bleu": AnswerMetric("BLEU", False, _bleu_figures, bleu_of_sums),
+    "chrf": AnswerMetric("chrF", False, chrf_figures, chrf_of_sums),
+    "cer": AnswerMetric("Character error rate", True, cer_figures, ratio_of_sums),
+    "distinct_2": AnswerMetric(
+        "Distinct pairs of words in an answer",
+        False,
+        lambda answers, _: distinct_figures(answers, 2),
+        ratio_of_sums,
+    ),
+    "length_ratio": AnswerMetric("Words by those of the reference", False, length_figures, ratio_of_sums),
+}
+"""By the name that `evaluate.metrics` and gates use."""

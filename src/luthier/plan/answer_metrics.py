@@ -1,0 +1,13 @@
+"""Metrics that compare generated answers: the names that recipes ask for, and those that gates judge."""
+
+from __future__ import annotations
+
+GENERATED = {
+    "exact_match": "exact_match",
+    "rouge": "rouge_l",
+    "bleu": "bleu",
+    "chrf": "chrf",
+    "cer": "cer",
+    "distinct_2": "distinct_2",
+    "length_ratio": "length_ratio",
+}
