@@ -107,22 +107,39 @@ def _record_of(record: ResultRecord, task: str) -> ResultRecord:
 
 def _save_adapter(base: MultiHeadModel, folder: Path, own: Path, task: str) -> None:
     """Write the adapter of one task: that of the trunk, and the task's head."""
-    settings = read_json(folder / "adapter_config.json")
     prefix = base.prefixes[task]
-    start = f"base_model.model.tasks.{task}."
     weights = {}
     for name, tensor in load_file(folder / "adapter_model.safetensors").items():
-        if name.startswith("base_model.model.trunk."):
-            weights[name.replace("model.trunk.", f"model.{prefix}.", 1)] = tensor
-        elif name.startswith(start):
-            weights[f"base_model.model.{name.removeprefix(start)}"] = tensor
+        inside = _own_name(name.removeprefix(_PEFT), task, prefix)
+        if inside is not None:
+            weights[f"{_PEFT}{inside}"] = tensor
     save_file(weights, own / "adapter_model.safetensors", metadata=_METADATA)
-    names = [str(name) for name in settings.get("modules_to_save") or ()]
-    kept = [n.removeprefix(f"tasks.{task}.") for n in names if n.startswith(f"tasks.{task}.")]
-    settings["modules_to_save"] = [*(f"{prefix}.pooler" for name in names if name == "trunk.pooler"), *kept]
-    settings |= {"task_type": base.heads.heads[task].task, "exclude_modules": None}
+    settings = read_json(folder / "adapter_config.json")
+    for key in ("target_modules", "exclude_modules", "modules_to_save"):
+        if isinstance(settings.get(key), list):
+            names = (_own_name(str(name), task, prefix) for name in settings[key])
+            settings[key] = [name for name in names if name is not None] or None
+    for key in ("rank_pattern", "alpha_pattern"):
+        if settings.get(key):
+            settings[key] = {
+                _own_name(name, task, prefix) or name: value for name, value in settings[key].items()
+            }
+    settings["task_type"] = base.heads.heads[task].task
     write_json(own / "adapter_config.json", settings)
     _save_config(base, task, own)
+
+
+_PEFT = "base_model.model."
+
+
+def _own_name(name: str, task: str, prefix: str) -> str | None:
+    """Return what a module of the whole is called in the model of one task; None for what belongs to another."""
+    if name == "trunk" or name.startswith("trunk."):
+        return f"{prefix}{name.removeprefix('trunk')}"
+    if name.startswith("tasks."):
+        start = f"tasks.{task}."
+        return name.removeprefix(start) if name.startswith(start) else None
+    return name
 
 
 def _link(source: Path, target: Path) -> None:

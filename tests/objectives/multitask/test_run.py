@@ -86,7 +86,7 @@ def test_heads_are_trained_measured_and_judged_task_by_task(method: dict[str, An
 
 def test_a_gate_of_a_task_stops_the_run(tmp_path: Path) -> None:
     gates = [{"metric": "f1", "task": "entities", "min": 1.0}]
-    path = write_headed(tmp_path, gates=gates, train={"max_steps": 1, "learning_rate": 1e-6})
+    path = write_headed(tmp_path, gates=gates, train={"max_steps": 1, "warmup_steps": 0})
     with pytest.raises(GateFailedError, match=r"entities\.f1"):
         run(make_plan(load(path)))
 

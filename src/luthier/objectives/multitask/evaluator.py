@@ -121,8 +121,11 @@ def _together(losses: Sequence[Measure], counts: Sequence[int]) -> Measure:
 
     def statistic(sums: Values) -> Values:
         parts = np.split(sums, np.cumsum(widths)[:-1], axis=-1)
-        means = [loss.statistic(part) for loss, part in zip(losses, parts, strict=True)]
-        return np.asarray(sum(share * mean for share, mean in zip(shares, means, strict=True)))
+        with np.errstate(invalid="ignore"):
+            means = np.stack([loss.statistic(part) for loss, part in zip(losses, parts, strict=True)])
+        # A resample may hold no row of a small task: the others then share its part.
+        weights = np.where(np.isnan(means), 0.0, shares.reshape(-1, *([1] * (means.ndim - 1))))
+        return np.asarray((np.nan_to_num(means) * weights).sum(axis=0) / weights.sum(axis=0))
 
     return Measure(
         "eval_loss", "Loss, all tasks by their rows (nats)", figures_NK, statistic, lower_is_better=True
