@@ -62,7 +62,7 @@ def _run(capsys: pytest.CaptureFixture[str], *options: str, exit_code: int = 0) 
 def test_people_see_counts_classes_and_each_step(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = _run(capsys)
     assert "41 read, 30 to train, 10 held out" in out and "1 duplicate" in out
-    assert "1 texts by white_space" in out
+    assert "1 text by white_space" in out
     assert "rare" in out and "weight" in out
     steps = ["begin", "41 so far", "exact duplicates", "hold rows out", "balance", "write", "done"]
     assert err.splitlines() == [f"rows: {step}" for step in steps]
