@@ -12,6 +12,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 
 from luthier.kernels.causal_loss import IGNORED
+from luthier.kernels.sequence_layout import ROW_MULTIPLE
 
 Gradients = dict[str, Tensor | None]
 VOCABULARY = 151
@@ -236,3 +237,8 @@ def assert_equal_steps(
         difference, name = worst_difference(found, expected)
         assert difference <= tolerance, f"{name}: {difference:.2e}"
     return changed
+
+
+def filled_up(num_rows: int) -> int:
+    """Return how many rows a packed row of so many tokens is computed with."""
+    return -(-num_rows // ROW_MULTIPLE) * ROW_MULTIPLE

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from luthier.kernels.accelerate import accelerate
-from tests.kernels.families import packed, padded, rows_of, tiny_model
+from tests.kernels.families import filled_up, packed, padded, rows_of, tiny_model
 
 
 def _pair() -> tuple[Any, Any, Any]:
@@ -29,7 +29,7 @@ def test_padding_costs_nothing_and_comes_back_as_zero() -> None:
     fast.model.layers[0].register_forward_pre_hook(lambda module, args: seen.append(tuple(args[0].shape)))
     found = _hidden(fast, input_ids=batch.input_ids, attention_mask=batch.attention_mask)
     expected = _hidden(plain, input_ids=batch.input_ids, attention_mask=batch.attention_mask)
-    assert seen == [(1, 54, 64)]
+    assert seen == [(1, filled_up(3 + 40 + 11), 64)]
     real = batch.attention_mask.bool()
     torch.testing.assert_close(found[real], expected[real], rtol=1e-4, atol=1e-5)
     assert not found[~real].any()
@@ -140,3 +140,13 @@ def test_two_accelerated_models_do_not_disturb_each_other() -> None:
     found = _hidden(fast, input_ids=ids)
     torch.testing.assert_close(found, _hidden(plain, input_ids=ids), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(seen[0][gaps.bool()], expected[gaps.bool()])
+
+
+def test_rows_are_filled_up_so_that_few_shapes_exist() -> None:
+    """A training meets as many numbers of rows as there are multiples, not one for each length."""
+    _, fast, _ = _pair()
+    seen = set()
+    fast.model.layers[0].register_forward_pre_hook(lambda module, args: seen.add(args[0].shape[1]))
+    for length in range(33, 64):
+        fast(**packed(rows_of((length,))).given())
+    assert seen == {64}

@@ -13,9 +13,9 @@ from luthier.kernels import compiled
 from luthier.kernels.autocast import wanted_dtype, without_autocast
 from luthier.kernels.sequence_layout import SequenceLayout
 
-# Shapes: N tokens of all sequences, M of those that are computed (beginnings that sequences share are computed once),
-# H query heads, J key-value heads, G = H / J query heads of one key-value head, D width of a head,
-# Q queries and K keys of one block.
+# Shapes: N tokens of all sequences, M of those that are computed (beginnings that sequences share are computed once)
+# with those that fill the row up, H query heads, J key-value heads, G = H / J query heads of one key-value head,
+# D width of a head, Q queries and K keys of one block.
 
 _QUERY_BLOCK = 256
 """Queries of one block: its scores fit the cache, and a causal sequence does not compute its upper triangle."""
@@ -87,11 +87,11 @@ def packed_attention(
         query_MHD: Queries of H heads.
         key_MJD: Keys of J heads; query head h looks at key-value head ``h // (H / J)``.
         value_MJD: Values.
-        layout: Boundaries of the sequences, and what they share.
+        layout: Boundaries of the sequences, and what they share; rows beyond its computed tokens are filling.
         settings: Scale, window, cap, causality.
 
     Returns:
-        [M, H, D], differentiable with respect to queries, keys and values.
+        [M, H, D], differentiable with respect to queries, keys and values; zero where rows are filling.
     """
     # Under autocast rotary embeddings leave queries and keys in float32 beside values in bfloat16.
     dtype = wanted_dtype(query_MHD.dtype)
@@ -104,6 +104,7 @@ def _by_head(values_MJD: Tensor, layout: SequenceLayout) -> Tensor:
     """Return [J, N + filling, D], contiguous, the filling zero: every sequence with its own copy of what it shares."""
     if layout.shared is not None:
         values_MJD = values_MJD.index_select(0, layout.shared.place_N)
+    values_MJD = values_MJD[: layout.num_tokens]
     num_tokens, num_heads, width = values_MJD.shape
     padded = values_MJD.new_empty(num_heads, num_tokens + _KEY_MULTIPLE, width)
     padded[:, num_tokens:].zero_()
@@ -111,12 +112,21 @@ def _by_head(values_MJD: Tensor, layout: SequenceLayout) -> Tensor:
     return padded
 
 
-def _by_token(grad_JND: Tensor, layout: SequenceLayout, dtype: torch.dtype) -> Tensor:
+def _by_token(grad_JND: Tensor, layout: SequenceLayout, like_MJD: Tensor) -> Tensor:
     """Return the gradient [M, J, D] of what `_by_head` laid out."""
     grad_JND = grad_JND[:, : layout.num_tokens]
     if layout.shared is not None:
         grad_JND = layout.shared.collect(grad_JND)
-    return grad_JND.transpose(0, 1).to(dtype)
+    grad_MJD = _empty_but_for_filling(like_MJD, layout)
+    grad_MJD[: layout.num_computed].copy_(grad_JND.transpose(0, 1))
+    return grad_MJD
+
+
+def _empty_but_for_filling(like_MHD: Tensor, layout: SequenceLayout) -> Tensor:
+    """Return memory for [M, H, D], zero where rows are filling."""
+    made = torch.empty(like_MHD.shape, dtype=like_MHD.dtype)
+    made[layout.num_computed :].zero_()
+    return made
 
 
 def _grouped(values_QHD: Tensor, num_groups: int) -> Tensor:
@@ -189,7 +199,7 @@ class _PackedAttention(torch.autograd.Function):
     ) -> Tensor:
         num_groups = query_MHD.shape[1] // key_MJD.shape[1]
         key_JND, value_JND = _by_head(key_MJD, layout), _by_head(value_MJD, layout)
-        out_MHD = torch.empty(query_MHD.shape, dtype=query_MHD.dtype)
+        out_MHD = _empty_but_for_filling(query_MHD, layout)
         needs_gradient = any(ctx.needs_input_grad[:3])
         kept: list[Tensor] = []
         for block in _blocks(layout, settings):
@@ -216,7 +226,7 @@ class _PackedAttention(torch.autograd.Function):
         layout, settings = ctx.layout, ctx.settings
         num_groups = query_MHD.shape[1] // key_MJD.shape[1]
         key_JND, value_JND = _by_head(key_MJD, layout), _by_head(value_MJD, layout)
-        grad_query_MHD = torch.empty(query_MHD.shape, dtype=query_MHD.dtype)
+        grad_query_MHD = _empty_but_for_filling(query_MHD, layout)
         # Blocks of one sequence add to the same keys: the sums are kept in float32.
         grad_key_JND = torch.zeros(key_JND.shape, dtype=torch.float32)
         grad_value_JND = torch.zeros(key_JND.shape, dtype=torch.float32)
@@ -247,8 +257,8 @@ class _PackedAttention(torch.autograd.Function):
             grad_key_JND[:, keys].add_(torch.bmm(grad_JRK.transpose(1, 2), query_JRD), alpha=settings.scaling)
         return (
             grad_query_MHD,
-            _by_token(grad_key_JND, layout, key_MJD.dtype),
-            _by_token(grad_value_JND, layout, value_MJD.dtype),
+            _by_token(grad_key_JND, layout, key_MJD),
+            _by_token(grad_value_JND, layout, value_MJD),
             None,
             None,
         )

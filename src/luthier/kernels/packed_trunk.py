@@ -6,13 +6,14 @@ import inspect
 import sys
 from collections import Counter
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from luthier.kernels.attention import AttentionSettings, packed_attention
-from luthier.kernels.sequence_layout import SequenceLayout
+from luthier.kernels.sequence_layout import ROW_MULTIPLE, SequenceLayout
 
 # Shapes: B rows, T tokens of a row, H heads, D width of a head.
 
@@ -145,8 +146,12 @@ class TrunkPacking:
         kwargs = dict(kwargs)
         if kwargs.get("position_ids") is None:
             kwargs["position_ids"] = torch.arange(shape[1])[None].expand(shape)
-        if kwargs.get("input_ids") is not None and not _is_random(trunk):
-            layout = layout.sharing_prefixes(kwargs["input_ids"], kwargs["position_ids"].expand(shape))
+        if not _is_random(
+            trunk
+        ):  # dropout draws a number a value, so that other rows would change what is dropped
+            if kwargs.get("input_ids") is not None:
+                layout = layout.sharing_prefixes(kwargs["input_ids"], kwargs["position_ids"].expand(shape))
+            layout = replace(layout, multiple=ROW_MULTIPLE)
         for name in ("input_ids", "inputs_embeds", "position_ids"):
             if kwargs.get(name) is not None:
                 kwargs[name] = layout.pack(kwargs[name].expand(*shape, *kwargs[name].shape[2:]))

@@ -11,7 +11,11 @@ from torch import Tensor
 from luthier.kernels.shared_prefixes import SharedPrefixes
 
 # Shapes: B rows, T tokens of a row, N tokens of all sequences together, M of those that are computed,
-# Q queries, K keys.
+# Q queries, K keys, F rows with those that fill up.
+
+ROW_MULTIPLE = 32
+"""What packed rows are filled up to a multiple of: oneDNN compiles every matrix product anew for each number of rows,
+and keeps the code, half a megabyte a product, until the process ends."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,14 @@ class SequenceLayout:
         scatter_N: Place of each packed token in the flattened padded batch; None where the batch had no padding.
         padded_shape: (B, T) of that padded batch.
         shared: Beginnings that sequences have in common and that are computed once; None where there are none.
+        multiple: The packed row is filled up to a multiple of so many rows.
     """
 
     boundaries: tuple[int, ...]
     scatter_N: Tensor | None = None
     padded_shape: tuple[int, int] | None = None
     shared: SharedPrefixes | None = None
+    multiple: int = 1
     _masks: dict[tuple[int, int, int, int | None, torch.dtype], Tensor] = field(
         default_factory=dict, repr=False
     )
@@ -54,6 +60,11 @@ class SequenceLayout:
     def num_tokens(self) -> int:
         """Tokens of all sequences."""
         return self.boundaries[-1]
+
+    @property
+    def num_computed(self) -> int:
+        """Tokens that are computed: all but those that another sequence lends."""
+        return self.num_tokens if self.shared is None else len(self.shared.computed_M)
 
     @property
     def query_spans(self) -> list[QuerySpan]:
@@ -73,7 +84,9 @@ class SequenceLayout:
             positions_BT: Their positions.
         """
         unshared = replace(self, shared=None)
-        tokens_N, positions_N = (unshared.pack(values)[0] for values in (tokens_BT, positions_BT))
+        tokens_N, positions_N = (
+            unshared.pack(values)[0, : self.num_tokens] for values in (tokens_BT, positions_BT)
+        )
         return replace(unshared, shared=SharedPrefixes.find(tokens_N, positions_N, self.boundaries))
 
     @classmethod
@@ -108,17 +121,23 @@ class SequenceLayout:
         return cls(boundaries, scatter_N, (mask_BT.shape[0], mask_BT.shape[1]))
 
     def pack(self, values_BTx: Tensor) -> Tensor:
-        """Return the computed tokens of padded rows as one row [1, M, …]; rows without padding are put end to end."""
+        """Return the computed tokens of padded rows as one row [1, F, …]; rows without padding are put end to end.
+
+        What fills the row up repeats the first token and meets no other: attention gives it zeros, and `unpack`
+        leaves it out.
+        """
         flat = values_BTx.reshape(-1, *values_BTx.shape[2:])
         if self.scatter_N is not None:
             flat = flat.index_select(0, self.scatter_N)
         if self.shared is not None:
             flat = flat.index_select(0, self.shared.computed_M)
+        if num_filling := -len(flat) % self.multiple:
+            flat = torch.cat([flat, flat[:1].expand(num_filling, *flat.shape[1:])])
         return flat.unsqueeze(0)
 
-    def unpack(self, values_1Mx: Tensor, shape: tuple[int, int]) -> Tensor:
+    def unpack(self, values_1Fx: Tensor, shape: tuple[int, int]) -> Tensor:
         """Put a packed row back into rows of ``shape``; padding becomes zero."""
-        flat = values_1Mx[0]
+        flat = values_1Fx[0, : self.num_computed]
         if self.shared is not None:
             flat = flat.index_select(0, self.shared.place_N)
         if self.scatter_N is not None:
