@@ -349,7 +349,7 @@ def test_comments_name_the_key_or_the_default(folder: Path) -> None:
         (SMALLEST_AXOLOTL, "tokens", ["term"], "vocabulary.add_tokens", ["term"]),
         (SMALLEST_AXOLOTL, "adapter", "qlora", "method.name", "lora"),
         (SMALLEST_AXOLOTL, "adapter", "qlora", "model.load_in_4bit", True),
-        (SMALLEST_AXOLOTL, "load_in_4bit", True, "model.load_in_4bit", True),
+        ({**SMALLEST_AXOLOTL, "adapter": "lora"}, "load_in_4bit", True, "model.load_in_4bit", True),
         (SMALLEST_LLAMA_FACTORY, "quantization_bit", 4, "model.load_in_4bit", True),
         (SMALLEST_LLAMA_FACTORY, "double_quantization", False, "model.bnb_4bit_use_double_quant", True),
         (SMALLEST_AXOLOTL, "bf16", False, "model.dtype", "float32"),

@@ -94,13 +94,13 @@ def _cast(tensor: Tensor | PackedWeight | None, dtype: torch.dtype) -> Tensor | 
     return tensor.dense(dtype) if isinstance(tensor, PackedWeight) else tensor.detach().to(dtype)
 
 
-def keep_weights(ctx: Any, weights: Sequence[Tensor | PackedWeight]) -> tuple[Tensor | None, ...]:
+def keep_weights(ctx: Any, weights: Sequence[Tensor | PackedWeight | None]) -> tuple[Tensor | None, ...]:
     """Note the matrices in 4 bits on ``ctx``; return the others, for ``save_for_backward``, in their places."""
     ctx.packed = tuple(weight if isinstance(weight, PackedWeight) else None for weight in weights)
     return tuple(None if isinstance(weight, PackedWeight) else weight for weight in weights)
 
 
-def kept_weights(ctx: Any, saved: Sequence[Tensor | None]) -> tuple[Tensor | PackedWeight, ...]:
+def kept_weights(ctx: Any, saved: Sequence[Tensor | None]) -> tuple[Tensor | PackedWeight | None, ...]:
     """Return all matrices again, from what `keep_weights` returned."""
     return tuple(packed or weight for packed, weight in zip(ctx.packed, saved, strict=True))
 

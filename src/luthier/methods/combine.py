@@ -176,7 +176,7 @@ def _error(model: Any, weights: Mapping[str, float]) -> tuple[int, float]:
         if not hasattr(module, "lora_A") or _NEW not in module.lora_A:
             continue
         num_layers += 1
-        total = sum(weight * _added(module, name) for name, weight in weights.items())
+        total = torch.stack([weight * _added(module, name) for name, weight in weights.items()]).sum(dim=0)
         wrong += float((_added(module, _NEW) - total).square().sum())
         whole += float(total.square().sum())
     return num_layers, (wrong / max(whole, 1e-30)) ** 0.5

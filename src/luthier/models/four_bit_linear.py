@@ -31,7 +31,7 @@ class FourBitLinear(Linear4bit):
         packed = Params4bit(
             layer.weight.detach(), compress_statistics=use_double_quant, quant_type=quant_type, module=made
         )
-        made.weight = packed.to(layer.weight.device)
+        made.weight = packed.to(device=layer.weight.device)  # type: ignore[misc]
         made.bias = layer.bias
         return made.train(layer.training)
 

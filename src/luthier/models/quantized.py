@@ -200,10 +200,11 @@ def unpack(model: nn.Module) -> None:
     """Make every layer in 4 bits an ordinary one, in place: the same values, faster to read one token at a time."""
     for name, module in list(model.named_modules()):
         if is_packed(module):
-            dense = nn.Linear(*reversed(matrix_shape(module)), bias=False, device="meta")
+            rows, columns = matrix_shape(module)
+            dense = nn.Linear(columns, rows, bias=False, device="meta")
             dense.weight = nn.Parameter(
                 PackedWeight(module.weight).dense(dense_dtype(module)), requires_grad=False
             )
-            dense.bias = module.bias  # type: ignore[assignment]
+            dense.bias = module.bias
             model.set_submodule(name, dense.train(module.training))
     model.is_loaded_in_4bit = False  # type: ignore[assignment]
