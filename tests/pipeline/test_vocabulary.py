@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,37 @@ def test_a_run_adds_tokens_and_serves_them(tmp_path: Path, vocabulary: dict[str,
     assert receipt["evaluate"]["reload"]["relative_difference"] < 1e-3
     assert receipt["evaluate"]["merge"]["largest_logit_difference"] < 1e-3
     assert read_json(run / "model" / "tokenizer_config.json")
+
+
+def test_the_plan_counts_what_the_run_trains_and_a_second_run_finds_it(tmp_path: Path) -> None:
+    sections = {"vocabulary": {"add_tokens": ["black", "white", "zebra"]}, "evaluate": {"num_generations": 0}}
+    recipe = write_recipe(tmp_path, **sections)
+    planned = luthier("plan", recipe, "--json", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    done = luthier("run", recipe, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 not_in_the_training_rows" in done.stderr
+    run = next((tmp_path / "runs").glob("tiny-*"))
+    trained = read_json(run / "receipt.json")["train"]["trained_parameters"]
+    assert json.loads(planned.stdout)["trainable"]["num_trainable"] == trained
+    again = luthier("run", recipe, cwd=tmp_path)
+    assert "vocabulary: cached" in again.stderr and "train: cached" in again.stderr
+
+
+def test_nothing_to_add_is_refused(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, vocabulary={"add_tokens": ["zebra"]})
+    done = luthier("run", recipe, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no token would be added (1 not_in_the_training_rows)" in done.stderr
+
+
+def test_a_killed_run_goes_on_with_the_same_tokens(tmp_path: Path) -> None:
+    """Stopped after training, the report is made from the saved tokenizer alone."""
+    recipe = write_recipe(tmp_path, vocabulary={"add_tokens": ["black"]}, evaluate={"num_generations": 0})
+    assert luthier("run", recipe, "--until", "train", cwd=tmp_path).returncode == 0
+    done = luthier("run", recipe, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "train: cached" in done.stderr
+    run = next((tmp_path / "runs").glob("tiny-*"))
+    html = (run / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Tokens a word" in html and "nats a character" in html
