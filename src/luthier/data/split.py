@@ -10,6 +10,7 @@ import xxhash
 
 from luthier.core.errors import DataError
 from luthier.core.hashing import fingerprint
+from luthier.core.wording import count_of
 from luthier.data.duplicates.exact import content_hash
 from luthier.data.duplicates.links import Components
 from luthier.data.sample import Sample
@@ -79,7 +80,7 @@ def split_keys(keys: Sequence[RowKey], share: float, seed: int) -> list[bool]:
     drawn = _drawn(keys, seed)
     if len(drawn) < 2:
         raise DataError(
-            f"the {len(keys)} rows cannot be split: they share one prompt or group",
+            f"{count_of(len(keys), 'row')} cannot be split: they share one prompt or group",
             where="data.eval.split",
             cure="hold out rows of their own with data.eval.sources",
         )
@@ -98,7 +99,7 @@ def fold_keys(keys: Sequence[RowKey], folds: int, seed: int) -> list[int]:
     drawn = _drawn(keys, seed)
     if len(drawn) < folds:
         raise DataError(
-            f"the {len(keys)} rows cannot be divided into {folds} folds: "
+            f"{count_of(len(keys), 'row')} cannot be divided into {folds} folds: "
             f"by their prompts and groups they are only {len(drawn)} that may be parted",
             cure=f"ask for at most {len(drawn)} folds" if len(drawn) > 1 else "hold out rows of their own",
         )

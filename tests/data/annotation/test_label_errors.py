@@ -78,7 +78,7 @@ def test_rare_labels_are_told_not_judged() -> None:
     found = find_label_errors(embed([*rare, *texts]), [*["紫"] * 3, *labels], filter_by=ALL)
     assert found.unjudged == {"紫": 3} and found.num_judged == 240
     assert {suspect.index - 3 for suspect in found.suspects} == wrong
-    with pytest.raises(DataError, match="1 labels have 5 rows"):
+    with pytest.raises(DataError, match="rows enough for 5 folds has 1 label"):
         find_label_errors(embed(texts[:12]), ["红"] * 9 + ["蓝"] * 3)
 
 

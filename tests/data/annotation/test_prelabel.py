@@ -75,7 +75,7 @@ def test_the_classifier_learns() -> None:
     probabilities = model(["绿 new", "蓝 new"])
     assert [model.labels[n] for n in probabilities.argmax(axis=1)] == ["绿", "蓝"]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
-    with pytest.raises(DataError, match="1 labels; a classifier needs two"):
+    with pytest.raises(DataError, match="1 label; a classifier needs two"):
         EmbeddingClassifier.train(embed, texts[:1], labels[:1])
 
 
@@ -86,7 +86,7 @@ def test_no_row_is_judged_by_a_classifier_that_saw_it() -> None:
     # Labels by chance in many dimensions: whoever saw them knows them all, whoever did not knows half.
     accuracy = (cross_validated(vectors, labels).argmax(axis=1) == labels).mean()
     assert 0.35 < accuracy < 0.65
-    with pytest.raises(DataError, match="1 labels have fewer rows than the 5 folds"):
+    with pytest.raises(DataError, match="fewer rows than the 5 folds: 1 label"):
         cross_validated(vectors[:20], np.array([0] * 17 + [1] * 3))
 
 

@@ -41,7 +41,7 @@ def test_a_new_project(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Settings(("a",)), "1 labels; two at least"),
+        (Settings(("a",)), "1 label; two at least"),
         (Settings(("a", "a")), "named twice"),
         (Settings(("a", " b")), "spaces around"),
         (Settings(("a", "b"), scale="interval"), "no number"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
 from luthier.core.optional import require
+from luthier.core.wording import count_of
 
 # Shapes: N texts, L labels, D width of the embedding.
 
@@ -45,7 +46,7 @@ class EmbeddingClassifier:
             DataError: There are fewer than two labels.
         """
         if len(names := sorted(set(labels))) < 2:
-            problem = f"the labelled rows know {len(names)} labels; a classifier needs two"
+            problem = f"the labelled rows know {count_of(len(names), 'label')}; a classifier needs two"
             raise DataError(problem, cure="label rows of every class first")
         return cls(embed, tuple(names), _regression().fit(embed(texts), np.asarray(labels)))
 
@@ -79,7 +80,7 @@ def cross_validated(
     rare = {label: count for label, count in Counter(labels_N.tolist()).items() if count < num_folds}
     if rare or len(labels_N) < num_folds:
         raise DataError(
-            f"{len(rare)} labels have fewer rows than the {num_folds} folds", cure="use fewer folds"
+            f"fewer rows than the {num_folds} folds: {count_of(len(rare), 'label')}", cure="use fewer folds"
         )
     folds = selection.StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     probabilities_NL = np.zeros((len(labels_N), int(labels_N.max()) + 1))

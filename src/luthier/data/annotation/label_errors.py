@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from luthier.core.errors import DataError
 from luthier.core.optional import require
+from luthier.core.wording import count_of
 from luthier.data.annotation.classifier import cross_validated
 
 # Shapes: N rows, L labels.
@@ -97,7 +98,9 @@ def find_label_errors(
     unjudged = {label: count for label, count in sorted(counts.items()) if count < num_folds}
     names = sorted(counts.keys() - unjudged.keys())
     if len(names) < 2:
-        problem = f"{len(names)} labels have {num_folds} rows or more; two at least are needed"
+        problem = (
+            f"rows enough for {num_folds} folds has {count_of(len(names), 'label')}; two at least are needed"
+        )
         raise DataError(problem, cure="use fewer folds, or more rows")
     index = {name: number for number, name in enumerate(names)}
     judged = np.array([row for row, label in enumerate(labels) if label in index])

@@ -12,6 +12,7 @@ from typing import Any
 from luthier.core.errors import DataError
 from luthier.core.files import atomic_folder, write_json, write_text
 from luthier.core.hashing import hash_file, short
+from luthier.core.wording import count_of
 from luthier.data.annotation import journal
 from luthier.data.annotation.corrections import CorrectionLog
 from luthier.data.annotation.items import Gold, Item, Prelabel, Rating
@@ -104,7 +105,9 @@ class Project:
         """
         if row not in self.rows:
             near = difflib.get_close_matches(row, self.rows, n=1)
-            cure = f"did you mean {near[0]!r}?" if near else f"the project has {len(self.rows):,} rows"
+            cure = (
+                f"did you mean {near[0]!r}?" if near else f"the project has {count_of(len(self.rows), 'row')}"
+            )
             raise DataError(f"there is no row {row!r}", where=str(self.folder), cure=cure)
         return self.rows[row]
 

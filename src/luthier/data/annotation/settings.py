@@ -8,6 +8,7 @@ from typing import get_args
 
 from luthier.core.errors import DataError
 from luthier.core.files import read_json
+from luthier.core.wording import count_of
 from luthier.data.annotation.adjudicate import Adjudication
 from luthier.data.annotation.agreement import Scale, label_values
 
@@ -41,7 +42,9 @@ class Settings:
         """
         cure = "name each label once"
         if len(self.labels) < 2:
-            raise DataError(f"{len(self.labels)} labels; two at least are needed", where=where, cure=cure)
+            raise DataError(
+                f"{count_of(len(self.labels), 'label')}; two at least are needed", where=where, cure=cure
+            )
         if wrong := [x for x in self.labels if not isinstance(x, str) or not x.strip() or x != x.strip()]:
             raise DataError(f"label {wrong[0]!r} is empty or has spaces around it", where=where, cure=cure)
         if twice := [label for label in self.labels if self.labels.count(label) > 1]:
