@@ -129,8 +129,9 @@ class Objective(Protocol):
     where every row weighs 1), over all micro-batches, so that accumulation equals a larger batch exactly.
     """
 
-    encoder: Encoder
-    """Turns rows into examples; a `LearningEncoder` where it must see all training rows first."""
+    @property
+    def encoder(self) -> Encoder:
+        """Turns rows into examples; a `LearningEncoder` where it must see all training rows first."""
 
     @property
     def head(self) -> TaskHead | None:

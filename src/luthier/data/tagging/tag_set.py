@@ -53,7 +53,7 @@ class TagSet:
 
     def as_json(self) -> dict[str, Any]:
         """Return what `of_json` reads."""
-        return asdict(self)
+        return {**asdict(self), "labels": list(self.labels), "counts": list(self.counts)}
 
     @classmethod
     def of_json(cls, facts: Mapping[str, Any]) -> TagSet:
