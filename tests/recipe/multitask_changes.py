@@ -92,7 +92,7 @@ MULTITASK_CHANGES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     f"{_P}gradients.surgery": (
         "weights", ("objective.gradients.surgery=pcgrad",),
-        (*_part("gradients", "{surgery: none}"), "train.learning_rate=0.05"),
+        (*_part("gradients", "{surgery: none}"), "data.train.1.schema=prompt_completion", "train.learning_rate=0.2"),
     ),
     f"{_P}stages[].tasks": ("weights", ("objective.stages.0.tasks=[b]",), _part("stages", _STAGES)),
     f"{_P}stages[].share": (

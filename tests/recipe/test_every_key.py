@@ -22,15 +22,17 @@ from luthier.core.hashing import hash_file
 from luthier.data.read import DataError
 from luthier.objectives.language_modeling import LanguageModeling
 from luthier.pipeline import job as job_module
-from luthier.pipeline import stages
+from luthier.pipeline import stages, text_side
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import make_plan, run
 from luthier.recipe.load import load
-from luthier.recipe.schema import Recipe, sections_in
+from luthier.recipe.schema import PhaseSection, Recipe, sections_in
 from luthier.registry.stage import ModelVersion
 from luthier.train import checkpoint
 from luthier.train.stage import prepare_model
 from tests.models.tiny_chat import TEMPLATE, make_chat_llama, make_chat_tokenizer
+from tests.recipe.method_changes import METHOD_CHANGES
+from tests.recipe.multitask_changes import MULTITASK_CHANGES, WHOLE
 from tests.recipe.test_every_data_key import DATA_CHANGES
 from tests.tiny_job import COLOURS, write_recipe
 
@@ -41,10 +43,12 @@ Patch = pytest.MonkeyPatch
 def leaf_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
     """Yield the path of every leaf key; members of a union are told apart by their class."""
     for name, info in model.model_fields.items():
-        sections = sections_in(info.annotation)
+        # What a training that comes first has of the recipe's own sections has its entries there.
+        sections = [] if model is PhaseSection else sections_in(info.annotation)
         key = f"{path}{info.alias or name}"
-        if not sections:
+        if not sections or key in WHOLE:
             yield key
+            continue
         for section in sections:
             member = f"<{section.__name__}>" if len(sections) > 1 else ""
             yield from leaf_keys(section, f"{key}{'[]' if 'list[' in str(info.annotation) else ''}{member}.")
@@ -103,6 +107,14 @@ def told(kind: str, made: Run, patch: Patch, *overrides: str) -> Seen:
     return {"value": steps, "fingerprint": job.trained.fingerprint}
 
 
+def cosines(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """The steps at which the gradients of tasks are compared."""
+    job = made.job(*overrides, until="train")
+    events = read_events(job.folder.events_path)
+    steps = [event["step"] for event in events if "gradient_cosines" in event]
+    return {"value": steps, "fingerprint": job.trained.fingerprint}
+
+
 def batches(made: Run, patch: Patch, *overrides: str) -> Seen:
     """Rows of each batch, and whether they are packed."""
     seen = []
@@ -135,7 +147,8 @@ def checkpointing(made: Run, patch: Patch, *overrides: str) -> Seen:
 
 def remote_code(made: Run, patch: Patch, *overrides: str) -> Seen:
     patch.setattr(job_module, "load_model", lambda folder, **options: options["trust_remote_code"])
-    patch.setattr(job_module, "load_tokenizer", lambda folder, **options: options["trust_remote_code"])
+    patch.setattr(Job, "objective", SimpleNamespace(head=None))
+    patch.setattr(text_side, "load_tokenizer", lambda folder, **options: options["trust_remote_code"])
     job = open_job(make_plan(load(made.recipe, overrides)), is_recorded=False)
     assert job.load_base() == job.tokenizer
     return job.tokenizer
@@ -184,6 +197,22 @@ def registered(made: Run, patch: Patch, *overrides: str) -> Seen:
     return {"value": value, "fingerprint": version.fingerprint}
 
 
+def vocabulary(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """The tokens that were added."""
+    grown = made.job(*overrides, until="vocabulary").vocabulary
+    assert grown
+    return {"value": read_json(grown.folder / "vocabulary.json")["added"], "fingerprint": grown.fingerprint}
+
+
+def phase(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """What a receipt tells of the training that came first; whether its gates stop the rest."""
+    try:
+        told_of_it = dict(made.job(*overrides, until="train").before[0])
+    except GateFailedError:
+        return "stopped"
+    return str({key: value for key, value in told_of_it.items() if key not in ("run", "seconds")})
+
+
 @dataclass(frozen=True)
 class Change:
     """A change of one key and where its effect shows.
@@ -205,6 +234,24 @@ def change(observe: Callable[..., Seen], *after: str, before: tuple[str, ...] = 
 
 BOTH = ("data.train=[{path: both.jsonl, schema: alpaca}]",)
 RAW = ("objective={name: pretraining}", "evaluate={}", "data.train=[{path: raw.jsonl, schema: text}]")
+LABELLED = (
+    "objective={name: classification}", "evaluate={}", "data.train=[{path: labelled.jsonl, schema: classification}]"
+)  # fmt: skip
+TAGGED = (
+    "objective={name: token_classification}", "evaluate={}", "data.train=[{path: tagged.jsonl}]"
+)  # fmt: skip
+ASKED = (
+    "objective={name: question_answering, doc_stride: 4}", "evaluate={}", "data.train=[{path: asked.jsonl}]",
+    "data.max_length=60", "train.max_steps=2",
+)  # fmt: skip
+NEGATIVE = ("objective={name: question_answering, doc_stride: 4, version_2_with_negative: true}", *ASKED[1:])
+TURNS = ("data.train=[{path: turns.jsonl, schema: messages}]",)
+TALK = ("data.train=[{path: talk.jsonl, schema: messages}]",)
+TERMS = ("vocabulary={add_tokens: auto, min_frequency: 4, max_new_tokens_added: 5}",)
+FIRST = (
+    "before=[{name: first, objective: {name: sft}, data: {train: [{path: both.jsonl, schema: alpaca}]}, "
+    "train: {max_steps: 2}, evaluate: {num_generations: 2, max_new_tokens: 4}}]",
+)
 HELD = ("data.eval={sources: [{path: held.jsonl, schema: alpaca}]}",)
 FULL, FREEZE = "method={name: full}", "method={name: freeze, trainable_layers: 1}"
 PATTERNS = ("method={name: freeze, trainable_patterns: ['*mlp*']}",)
@@ -226,14 +273,48 @@ CHANGES: dict[str, Change] = {
     "model.base": change(weights, "model.base=other_base"),
     "model.dtype": change(weights, "model.dtype=bfloat16"),
     "model.trust_remote_code": change(remote_code, "model.trust_remote_code=true"),
+    "model.load_in_4bit": change(weights, "model.load_in_4bit=true"),
+    "model.bnb_4bit_quant_type": change(
+        weights, "model.bnb_4bit_quant_type=fp4", before=("model.load_in_4bit=true",)
+    ),
+    "model.bnb_4bit_use_double_quant": change(
+        weights, "model.bnb_4bit_use_double_quant=false", before=("model.load_in_4bit=true",)
+    ),
+    "before[].name": change(phase, "before.0.name=other", before=FIRST),
+    "before[].data": change(phase, "before.0.data={train: [{path: raw.jsonl, schema: alpaca}]}", before=FIRST),
+    "before[].objective": change(phase, "before.0.objective={name: sft, loss_on: all}", before=FIRST),
+    "before[].vocabulary": change(phase, "before.0.vocabulary={add_tokens: [black]}", before=FIRST),
+    "before[].method": change(phase, "before.0.method={name: full}", before=FIRST),
+    "before[].train": change(phase, "before.0.train={max_steps: 3}", before=FIRST),
+    "before[].evaluate": change(phase, "before.0.evaluate={metrics: [perplexity]}", before=FIRST),
+    "before[].gates": change(phase, "before.0.gates=[{metric: eval_loss, max: 0.001}]", before=FIRST),
+    "vocabulary.add_tokens": change(
+        vocabulary, "vocabulary.add_tokens=[black, brown]", before=("vocabulary={add_tokens: [black]}",)
+    ),
+    "vocabulary.max_new_tokens_added": change(vocabulary, "vocabulary.max_new_tokens_added=2", before=TERMS),
+    "vocabulary.min_frequency": change(vocabulary, "vocabulary.min_frequency=14", before=TERMS),
+    "vocabulary.max_words": change(
+        vocabulary, "vocabulary.max_words=2",
+        before=("vocabulary={add_tokens: auto, min_frequency: 2, max_new_tokens_added: 60}",),
+    ),
+    "vocabulary.add_special_tokens": change(vocabulary, "vocabulary.add_special_tokens=['<|note|>']", before=TERMS),
+    "vocabulary.new_vocab_size": change(
+        vocabulary, "vocabulary.new_vocab_size=310", before=("vocabulary={new_vocab_size: 300}",)
+    ),
+    "vocabulary.init": change(weights, "vocabulary.init=random", before=TERMS),
     "data.train[].path": change(rows, "data.train.0.path=held.jsonl", before=BOTH),
     "data.train[].schema": change(rows, "data.train.0.schema=prompt_completion", before=BOTH),
     "data.train[].columns": change(rows, "data.train.0.columns={output: completion}", before=BOTH),
+    "data.train[].roles": change(rows, "data.train.0.roles=[narrator]", before=TALK),
     "data.train[].limit": change(rows, "data.train.0.limit=9", before=BOTH),
     "data.eval.split": change(rows, "data.eval.split=0.5"),
     "data.eval.sources[].path": change(rows, "data.eval.sources.0.path=held_too.jsonl", before=HELD),
     "data.eval.sources[].schema": change(rows, "data.eval.sources.0.schema=prompt_completion", before=HELD),
     "data.eval.sources[].columns": change(rows, "data.eval.sources.0.columns={output: completion}", before=HELD),
+    "data.eval.sources[].roles": change(
+        rows, "data.eval.sources.0.roles=[narrator]",
+        before=(*TURNS, "data.eval={sources: [{path: talk_too.jsonl, schema: messages}]}"),
+    ),
     "data.eval.sources[].limit": change(rows, "data.eval.sources.0.limit=2", before=HELD),
     "data.eval.group_by": change(rows, "data.eval.group_by=colour", before=BOTH),
 
@@ -245,7 +326,42 @@ CHANGES: dict[str, Change] = {
     "data.chat_template": change(rows, "data.chat_template=other.jinja"),
     "objective<SftObjective>.name": change(rows, "objective.name=sft", "data.train.0.schema=alpaca", before=RAW),
     "objective<SftObjective>.loss_on": change(rows, "objective={name: sft, loss_on: all}"),
+    "objective<SftObjective>.expand_turns": change(rows, "objective={name: sft, expand_turns: true}", before=TURNS),
     "objective<PretrainingObjective>.name": change(rows, *RAW),
+    "objective<PretrainingObjective>.documents": change(rows, "objective.documents=concatenate", before=RAW),
+    "objective<ClassificationObjective>.name": change(rows, *LABELLED),
+    "objective<ClassificationObjective>.problem": change(rows, "objective.problem=multi_label", before=LABELLED),
+    "objective<ClassificationObjective>.labels": change(rows, "objective.labels=[warm, cold]", before=LABELLED),
+    "objective<ClassificationObjective>.class_weights": change(
+        rows, "objective.class_weights=balanced", before=LABELLED
+    ),
+    "objective<ClassificationObjective>.focal_gamma": change(weights, "objective.focal_gamma=2", before=LABELLED),
+    "objective<ClassificationObjective>.label_smoothing": change(
+        weights, "objective.label_smoothing=0.2", before=LABELLED
+    ),
+    "objective<TokenClassificationObjective>.name": change(rows, *TAGGED),
+    "objective<TokenClassificationObjective>.scheme": change(rows, "objective.scheme=none", before=TAGGED),
+    "objective<TokenClassificationObjective>.invalid_tags": change(
+        rows, "objective.invalid_tags=repair", before=TAGGED
+    ),
+    "objective<TokenClassificationObjective>.label_on": change(rows, "objective.label_on=last", before=TAGGED),
+    "objective<TokenClassificationObjective>.label_smoothing": change(
+        weights, "objective.label_smoothing=0.2", before=TAGGED
+    ),
+    "objective<QuestionAnsweringObjective>.name": change(rows, *ASKED),
+    "objective<QuestionAnsweringObjective>.doc_stride": change(rows, "objective.doc_stride=20", before=ASKED),
+    "objective<QuestionAnsweringObjective>.version_2_with_negative": change(
+        rows, "objective.version_2_with_negative=true", before=ASKED
+    ),
+    "objective<QuestionAnsweringObjective>.null_score_diff_threshold": change(
+        partial(report, "task"), "objective.null_score_diff_threshold=99", before=NEGATIVE
+    ),
+    "objective<QuestionAnsweringObjective>.n_best_size": change(
+        partial(report, "tables"), "objective.n_best_size=1", before=ASKED
+    ),
+    "objective<QuestionAnsweringObjective>.max_answer_length": change(
+        partial(report, "task"), "objective.max_answer_length=1", before=ASKED
+    ),
     "method<FullMethod>.name": change(weights, FULL),
     "method<FreezeMethod>.name": change(weights, FREEZE),
     "method<FreezeMethod>.trainable_layers": change(weights, "method.trainable_layers=2", before=(FREEZE,)),
@@ -298,6 +414,13 @@ CHANGES: dict[str, Change] = {
     "register.tracking_uri": change(registered, "register.tracking_uri='sqlite:///two.db'", before=(REGISTER,)),
 }  # fmt: skip
 
+OBSERVERS = {"rows": rows, "weights": weights, "gates": partial(report, "gates"), "cosines": cosines}
+CHANGES |= {
+    key: change(OBSERVERS[how], *after, before=before)
+    for key, (how, after, before) in MULTITASK_CHANGES.items()
+}
+CHANGES |= {key: change(weights, *after, before=before) for key, (after, before) in METHOD_CHANGES.items()}
+
 LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}
 """Keys that change the telling, or the memory, alone: a run with another value finds the same model."""
 
@@ -333,7 +456,47 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for colour in COLOURS
     ]
     raw = [{**row, "text": f"The quick brown fox number {n}."} for n, row in enumerate(made)]
-    files = {"both": [*made, made[0]], "raw": raw, "held": made[:5], "held_too": made[3:9]}
+    labelled = [
+        {"text": row["prompt"], "label": "warm" if row["colour"] == "red" else "cold"} for row in made
+    ]
+    tags = {
+        0: ["O", "O", "B-colour"],
+        1: ["O", "I-colour", "O"],
+        2: ["O", "B-thing", "I-thing"],
+        3: ["O", "O", "O"],
+    }
+    tagged = [
+        {"tokens": f"See {row['colour']} {n} things".split()[:3], "tags": tags[n % 4]}
+        for n, row in enumerate(made)
+    ]
+    asked = []
+    for number, row in enumerate(made):
+        context = f"The quick fox is {row['colour']} at noon number {number}. " * 2
+        answers = (
+            [{"text": row["colour"], "answer_start": context.index(row["colour"])}] if number % 5 else []
+        )
+        asked.append({"question": row["prompt"], "context": context, "answers": answers})
+    turns = [
+        {"messages": [{"role": ("user", "assistant")[n % 2], "content": row["output"]} for n in range(4)]}
+        for row in made[: len(COLOURS)]
+    ]
+    told = {"messages": [{"role": "narrator", "content": "It is noon."}, *turns[0]["messages"]]}
+    more = [
+        {"messages": [{"role": "user", "content": f"Tell {n}"}, *turns[n]["messages"][1:]]} for n in range(3)
+    ]
+    more.append({"messages": [told["messages"][0], *more[0]["messages"]]})
+    files = {
+        "talk_too": more,
+        "talk": [*turns, told],
+        "turns": turns,
+        "tagged": tagged,
+        "asked": asked,
+        "labelled": labelled,
+        "both": [*made, made[0]],
+        "raw": raw,
+        "held": made[:5],
+        "held_too": made[3:9],
+    }
     for name, content in files.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
     return path
