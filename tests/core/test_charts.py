@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from luthier.core.charts import column_chart
+from luthier.core.charts import Estimate, column_chart, interval_chart
 
 
 def test_columns_are_as_high_as_their_counts() -> None:
@@ -20,3 +20,13 @@ def test_columns_are_as_high_as_their_counts() -> None:
 
 def test_nothing_is_no_chart() -> None:
     assert column_chart([0, 0], width=1, x_label="x", y_label="y") == ""
+
+
+def test_intervals_stand_one_below_the_other() -> None:
+    estimates = [Estimate("few <shot>", 0.5, 0.4, 0.6), Estimate("zero", 0.2, 0.1, 0.3)]
+    chart = interval_chart(estimates, x_label="accuracy")
+    assert chart.count("<circle") == chart.count("<polyline") == 2
+    assert "few &lt;shot&gt;: 0.5 (0.4 to 0.6)" in chart
+    places = [float(x) for x in re.findall(r'<circle class="first" cx="([\d.]+)"', chart)]
+    assert places[0] > places[1]
+    assert interval_chart([], x_label="accuracy") == ""

@@ -117,6 +117,26 @@ def test_slot_that_is_also_a_field(tmp_path: Path) -> None:
         prompt_of("template: '{{ q }} {{ choices }}'\nchoices: [a, b]", rows, tmp_path)
 
 
+def test_examples_and_choices_may_have_fields_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("name\nx\ny\n", encoding="utf-8")
+    text = EXAMPLES.replace("a: x}", "a: x, why: first}").replace("a: y}", "a: y, why: second}")
+    text = text.replace("a: z}", "a: z, why: third}") + "  answer: '{{ why }}, so {{ a }}'\n"
+    choices = "choices_from: {file: labels.csv, text: '{{ name }}'}\n"
+    prompt = prompt_of(
+        f"template: '{{{{ examples }}}}|{{{{ q }}}}'\nanswer: '{{{{ a }}}}'\n{choices}{text}", ROWS, tmp_path
+    )
+    assert "Q: aabb A: first, so x|bbc" in prompt.render(ROWS[1]).text
+    assert prompt.render(ROWS[1]).choices == ("x", "y")
+    with pytest.raises(
+        RecipeError, match=r"examples\.answer: unknown variable 'wy'(.|\n)*did you mean `why`"
+    ):
+        prompt_of(
+            f"template: '{{{{ examples }}}}|{{{{ q }}}}'\nanswer: '{{{{ a }}}}'{text.replace('{{ why', '{{ wy')}",
+            ROWS,
+            tmp_path,
+        )
+
+
 def test_missing_field_names_the_row(tmp_path: Path) -> None:
     rows = rows_of({"q": "a", "a": "x"}, {"a": "y"})
     prompt = prompt_of("template: '{{ q }}'", rows, tmp_path)
@@ -131,7 +151,7 @@ def test_answer_that_is_no_choice(tmp_path: Path) -> None:
 
 
 def test_pool_row_that_lacks_its_answer(tmp_path: Path) -> None:
-    text = EXAMPLES.replace("{q: ccd, a: y}", "{q: ccd}")
+    text = EXAMPLES.replace("{q: ccd, a: y}", "{q: ccd, b: y}")
     prompt = prompt_of(
         f"template: '{{{{ examples }}}} {{{{ q }}}}'\nanswer: '{{{{ a }}}}'{text}", ROWS, tmp_path
     )

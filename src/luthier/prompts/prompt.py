@@ -72,13 +72,15 @@ class Prompt:
         self.path = path
         self._texts = {key: Template(text, f"{path}: {key}") for key, text in _texts_of(file)}
         fields = dict.fromkeys(name for row in rows[:_LOOKED_AT] for name in row.fields)
-        if faults := list(check_variables(file, self._texts, fields)):
+        pool = self._read_pool(file.examples) if file.examples else []
+        pool_fields = dict.fromkeys(name for row in pool[:_LOOKED_AT] for name in row.fields)
+        if faults := list(check_variables(file, self._texts, fields, pool_fields)):
             raise RecipeError(faults, source=str(path))
         used = asking_variables(self._texts)
         self._asked_fields = [name for name in fields if name in used]
         self._choices = self._read_choices()
         self._embed: Embed | None = None
-        self._select = self._selection(file.examples, embedder) if file.examples else None
+        self._select = self._selection(file.examples, pool, embedder) if file.examples else None
 
     @property
     def left_out(self) -> LeftOut:
@@ -183,13 +185,16 @@ class Prompt:
             return tuple(self.file.choices)
         text = self._texts["choices_from.text"]
         path = self.path.parent / source.file
-        choices = dict.fromkeys(text.render(row.fields, row.place) for row in read_prompt_rows(path))
+        choices = dict.fromkeys(
+            text.render({**self.file.values, **row.fields}, row.place) for row in read_prompt_rows(path)
+        )
         if len(choices) < 2:
             raise DataError("gives a single choice", where=f"{self.path}: choices_from")
         return tuple(sorted(choices))
 
-    def _selection(self, section: ExamplesSection, embedder: Callable[[str], Embed]) -> Selector | Fixed:
-        pool = self._pool(section)
+    def _selection(
+        self, section: ExamplesSection, pool: Sequence[PromptRow], embedder: Callable[[str], Embed]
+    ) -> Selector | Fixed:
         asked = [self._asked(row) for row in pool]
         if section.select == "fixed":
             return Fixed(pool, asked)
@@ -201,7 +206,7 @@ class Prompt:
         spread = ranking.spread(section.relevance) if section.select == "diverse" else None
         return Selector(pool, asked, ranking, section.count, spread)
 
-    def _pool(self, section: ExamplesSection) -> list[PromptRow]:
+    def _read_pool(self, section: ExamplesSection) -> list[PromptRow]:
         if section.pool is None:
             return given_rows(section.rows, str(self.path))
         path = self.path.parent / section.pool

@@ -21,7 +21,7 @@ def asking_variables(texts: Mapping[str, Template]) -> frozenset[str]:
 
 
 def check_variables(
-    file: PromptFile, texts: Mapping[str, Template], fields: Collection[str]
+    file: PromptFile, texts: Mapping[str, Template], fields: Collection[str], pool_fields: Collection[str]
 ) -> Iterator[Fault]:
     """Yield variables that nothing fills, things that no text uses, and names that mean two things.
 
@@ -29,9 +29,10 @@ def check_variables(
         file: The prompt.
         texts: Its texts by key.
         fields: Of the rows.
+        pool_fields: Of the rows that examples are taken from.
     """
     filled = {slot for slot in SLOTS if _is_filled(file, slot)}
-    yield from _unknown(file, texts, fields, filled)
+    yield from _unknown(file, texts, fields, pool_fields, filled)
     yield from _unused(file, texts, fields, filled)
     for slot in sorted(filled & set(fields) & asking_variables(texts)):
         yield Fault(slot, f"the rows have a field {slot}, too", "rename that column")
@@ -46,10 +47,17 @@ def _is_filled(file: PromptFile, slot: str) -> bool:
 
 
 def _unknown(
-    file: PromptFile, texts: Mapping[str, Template], fields: Collection[str], filled: Collection[str]
+    file: PromptFile,
+    texts: Mapping[str, Template],
+    fields: Collection[str],
+    pool_fields: Collection[str],
+    filled: Collection[str],
 ) -> Iterator[Fault]:
     for key, text in texts.items():
-        known = {*fields, *file.values}
+        if key == "choices_from.text":
+            continue  # it reads rows of another file, which name what they lack
+        own = pool_fields if key in ("examples.template", "examples.answer") else fields
+        known = {*own, *file.values}
         if key in (*_ASKING, "examples.template"):
             known |= set(filled)
         if key == "examples.template":
@@ -62,7 +70,7 @@ def _unknown(
                 yield Fault(key, f"nothing fills the slot {name}", cure)
                 continue
             near = difflib.get_close_matches(name, sorted(known), n=1)
-            cure = f"did you mean `{near[0]}`?" if near else f"the rows have: {', '.join(fields)}"
+            cure = f"did you mean `{near[0]}`?" if near else f"the rows have: {', '.join(own)}"
             yield Fault(key, f"unknown variable {name!r}", cure)
 
 
