@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: quickstart install test check format bench docs clean
+.PHONY: quickstart install test lint check format bench docs clean
 
 # torch comes first: a range in pyproject.toml would let pip choose a build for GPUs.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -24,13 +24,16 @@ quickstart: install  ## Fine-tune SmolLM2 on our own questions, evaluate, regist
 test: install  ## The whole suite
 	$(BIN)/python -m pytest
 
-check: install  ## What must pass before a commit: format, lint, types, layers, fast tests
+lint: install  ## Format, lint, types, layers, generated pages
 	$(BIN)/ruff format --check src tests bench scripts
 	$(BIN)/ruff check src tests bench scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/architecture_tree.py --check
 	$(BIN)/python scripts/recipe_reference.py --check
+	$(BIN)/python scripts/compatibility_page.py --check
+
+check: lint  ## What must pass before a commit: lint and the fast tests
 	$(BIN)/python -m pytest -m "not slow"
 
 format:  ## Rewrite the code in the project's format
@@ -39,7 +42,7 @@ format:  ## Rewrite the code in the project's format
 
 # Peers, each in an environment of its own: LLaMA-Factory's audio package knows no later torch than 2.14.
 bench/.venvs/llamafactory/installed: PEER = 'torch<2.15' llamafactory==0.9.5
-bench/.venvs/litgpt/installed: PEER = torch==2.13.0 litgpt==0.5.13 torchmetrics
+bench/.venvs/litgpt/installed: PEER = torch==2.13.0 litgpt==0.5.13 torchmetrics requests
 bench/.venvs/%/installed:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER)
@@ -51,6 +54,7 @@ bench: install bench/.venvs/llamafactory/installed bench/.venvs/litgpt/installed
 docs: install  ## Rewrite the generated pages
 	$(BIN)/python scripts/architecture_tree.py
 	$(BIN)/python scripts/recipe_reference.py
+	$(BIN)/python scripts/compatibility_page.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

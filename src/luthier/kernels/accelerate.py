@@ -17,6 +17,7 @@ from luthier.kernels.packed_trunk import PREFIX, TrunkPacking, register_attentio
 from luthier.kernels.patch import Acceleration, Patch
 from luthier.kernels.rotary import patch_rotary
 from luthier.kernels.token_rows import patch_token_rows
+from luthier.models.virtual_tokens import has_prefix
 
 
 def accelerate(
@@ -54,7 +55,7 @@ def accelerate(
         return acceleration
     setattr(parts.base, _MARK, True)
     patch.on_undo(lambda: delattr(parts.base, _MARK))
-    _patch_attention(parts, patch)
+    _patch_attention(parts, patch, has_prefix(model))
     patch_linear_layers(parts, patch)
     patch_feed_forward(parts, patch)
     patch_norms(parts, patch)
@@ -73,9 +74,10 @@ def _stored_dtype(base: nn.Module) -> torch.dtype:
     return torch.bfloat16 if torch.bfloat16 in stored else torch.float32
 
 
-def _patch_attention(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> None:
+def _patch_attention(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch, is_prefixed: bool) -> None:
     config = parts.base.config
-    if obstacle := _attention_obstacle(config, parts):
+    prefixed = "a prefix stands in the cache of keys, which packed rows do not have" if is_prefixed else None
+    if obstacle := prefixed or _attention_obstacle(config, parts):
         patch.report("attention", 0, [obstacle] * config.num_hidden_layers)
         return
     original = config._attn_implementation

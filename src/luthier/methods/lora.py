@@ -9,6 +9,7 @@ import torch
 
 from luthier.methods.peft_adapter import PeftAdapter
 from luthier.methods.pissa import as_plain_lora, initial_factors
+from luthier.models.quantized import PackedWeight, weight_of
 from luthier.recipe.method_sections import LoraMethod
 
 
@@ -65,10 +66,11 @@ def _measure_lengths(model: Any) -> None:
     """Set DoRA's lengths to those of the base's rows in float32.
 
     PEFT measures them in the base's type but compares with lengths in float32: over a bfloat16 base the adapter would
-    begin up to 0.4 % away from the identity.
+    begin up to 0.2 % away from the identity.
     """
     for module in model.modules():
         if "default" in getattr(module, "lora_magnitude_vector", ()):
-            weight = module.get_base_layer().weight.float()
+            weight = weight_of(module.get_base_layer())
+            weight = weight.dense(torch.float32) if isinstance(weight, PackedWeight) else weight.float()
             inputs = 0 if module.fan_in_fan_out else 1
             module.lora_magnitude_vector["default"].weight.copy_(torch.linalg.norm(weight, dim=inputs))

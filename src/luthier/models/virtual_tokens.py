@@ -30,6 +30,12 @@ def put_below_head(model: Any) -> Any:
     return model
 
 
+def has_prefix(model: Any) -> bool:
+    """Whether a ``peft.PeftModel`` puts trained keys and values before each row."""
+    config = getattr(model, "active_peft_config", None)
+    return config is not None and config.peft_type == "PREFIX_TUNING"
+
+
 class _BelowHead:
     """Mixin that is put before ``peft.PeftModel``."""
 
@@ -76,10 +82,6 @@ class VirtualTokens:
         finally:
             self._is_on = was_on
 
-    @property
-    def _are_keys(self) -> bool:
-        return str(self._model.active_peft_config.peft_type.value) == "PREFIX_TUNING"
-
     def _before(self, trunk: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         keep: Callable[[Tensor], Tensor] | None = None
         if self._is_on:
@@ -88,7 +90,7 @@ class VirtualTokens:
             cache = kwargs.get("past_key_values")
             if cache is not None and cache.get_seq_length():
                 self._shift(kwargs)
-            elif self._are_keys:
+            elif has_prefix(self._model):
                 self._add_keys(kwargs)
             elif _is_packed(kwargs):
                 keep = self._add_to_each(trunk, kwargs)

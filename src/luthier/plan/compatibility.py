@@ -32,6 +32,7 @@ class Traits:
         packing: Rows of an objective without a head in one packed row.
         gradient_checkpointing: Activations computed again.
         encoders: Bases such as BERT.
+        several_heads: Tasks that each have a head over one trunk.
         objectives: Those that make no sense, by name.
     """
 
@@ -41,6 +42,7 @@ class Traits:
     packing: Refusal | None = None
     gradient_checkpointing: Refusal | None = None
     encoders: Refusal | None = None
+    several_heads: Refusal | None = None
     objectives: dict[str, Refusal] = field(default_factory=dict)
 
 
@@ -48,6 +50,9 @@ _NOT_IN_WEIGHTS = Refusal("virtual tokens stand before each row, in no weight", 
 _CLS_FIRST = Refusal(
     "an encoder reads its [CLS] token in the first place, where virtual tokens would stand",
     "method: {name: lora}, or {name: bottleneck}",
+)
+_ONE_HEAD = Refusal(
+    "PEFT keeps one head beside virtual tokens, not several", "method: {name: lora}, or {name: bottleneck}"
 )
 _NO_ROOM_FOR_TEXT = Refusal(
     "raw text teaches weights, and a text that is served later has no virtual tokens inside it where blocks began",
@@ -63,6 +68,7 @@ def _soft(*, packing: Refusal | None, checkpointing: Refusal | None, fast_path: 
         packing=packing,
         gradient_checkpointing=checkpointing,
         encoders=_CLS_FIRST,
+        several_heads=_ONE_HEAD,
         objectives={"pretraining": _NO_ROOM_FOR_TEXT},
     )
 
@@ -116,6 +122,9 @@ def check_method(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
         yield Fault(
             "train.packing", f"does not go with method {name}: {traits.packing.reason}", traits.packing.cure
         )
+    if traits.several_heads and recipe.objective.name == "multitask" and recipe.objective.has_head:
+        refused = traits.several_heads
+        yield Fault("method.name", f"{name} does not go with several heads: {refused.reason}", refused.cure)
     if traits.gradient_checkpointing and recipe.train.gradient_checkpointing:
         refused = traits.gradient_checkpointing
         yield Fault(
