@@ -9,6 +9,7 @@ import resource
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ class Rows(DataModule):
         super().__init__()
         self.prompt_style = Default()
         self._batch_rows = batch_rows
+        # LitGPT generates an answer to the first instruction of a test set after training.
+        self.test_dataset = SimpleNamespace(data=[{"instruction": "Hello"}])
         self._rows = [
             {
                 "input_ids": torch.tensor(example["input_ids"]),
@@ -63,7 +66,7 @@ def main() -> None:
             save_interval=None,
             global_batch_size=job["batch_rows"],
             micro_batch_size=job["batch_rows"],
-            lr_warmup_steps=0,
+            lr_warmup_steps=1,  # it divides by them; the first step then has a rate of 0
             epochs=1,
         ),
         "eval": EvalArgs(interval=10**9, max_new_tokens=1, max_iters=1, final_validation=False),
