@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -27,30 +28,56 @@ data files start at the recipe's folder; `runs_dir` starts where the command is 
 
 def page() -> str:
     """Return the whole page."""
-    return HEAD + "\n".join(section("", Recipe))
+    places: dict[type[BaseModel], str] = {}
+    for path, model in sorted(paths_of("", Recipe), key=lambda place: place[0].count(".")):
+        places.setdefault(model, path)
+    return HEAD + "\n".join(section("", Recipe, places))
 
 
-def section(path: str, model: type[BaseModel]) -> list[str]:
-    """Return a heading and a table of keys, and then the sections inside."""
+def paths_of(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield every place at which a section can stand, with the section."""
+    yield path, model
+    for own, inside in sections_of(path, model):
+        yield from paths_of(own, inside)
+
+
+def sections_of(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield the places of the sections right below one."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        models = sections_in(field.annotation)
+        own = (f"{path}.{key}" if path else key) + ("[]" if get_origin(field.annotation) is list else "")
+        for each in models:
+            yield own + (f" ({name_of(each)})" if len(models) > 1 else ""), each
+
+
+def section(path: str, model: type[BaseModel], places: dict[type[BaseModel], str]) -> list[str]:
+    """Return a heading and a table of keys, and then the sections inside that are told here.
+
+    Args:
+        path: Where the section stands.
+        model: The section.
+        places: Where each section is told: at the shortest of its paths.
+    """
     title = f"`{path}`" if path else "Top level"
     lines = [f"## {title}", "", f"{(model.__doc__ or '').strip().splitlines()[0]}", ""]
     lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     inside: list[str] = []
+    for own, each in sections_of(path, model):
+        if places[each] == own:
+            inside += section(own, each, places)
     for name, field in model.model_fields.items():
         key = field.alias or name
         models = sections_in(field.annotation)
-        own = f"{path}.{key}" if path else key
-        is_list = get_origin(field.annotation) is list
-        for each in models:
-            label = own + ("[]" if is_list else "")
-            if len(models) > 1:
-                label += f" ({name_of(each)})"
-            inside += section(label, each)
         meaning = (
             field.description or (models[0].__doc__ or "").strip().splitlines()[0]
             if models or field.description
             else ""
         )
+        own = f"{path}.{key}" if path else key
+        elsewhere = {places[each].split(" (")[0] for each in models if not places[each].startswith(own)}
+        if elsewhere:
+            meaning += f" Its keys: {', '.join(f'`{place}`' for place in sorted(elsewhere))}."
         lines.append(
             f"| `{key}` | {type_name(field.annotation)} | {default(field)} | {meaning} |".replace("\n", " ")
         )

@@ -118,10 +118,10 @@ def _compare_texts(
     references: Sequence[str],
     how: Resampling,
 ) -> Comparison:
-    figures = (
+    of_base, of_tuned = (
         metric.figures([answer.strip() for answer in answers], references) for answers in (base, tuned)
     )
-    found = compare_sums(*figures, metric.statistic, how, lower_is_better=metric.lower_is_better)
+    found = compare_sums(of_base, of_tuned, metric.statistic, how, lower_is_better=metric.lower_is_better)
     return Comparison(
         metric=name,
         lower_is_better=metric.lower_is_better,

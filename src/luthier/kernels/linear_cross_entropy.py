@@ -230,7 +230,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_hidden_ND, grad_weight_VD, grad_bias_V, *recomputed = ctx.saved_tensors
         if recomputed:
             grad_N = grad if ctx.weights_N is None else grad * ctx.weights_N
-            grad_weight_VD, grad_bias_V = _head_gradient_again(grad_N, *recomputed, *ctx.settings, ctx.places)
+            grad_weight_VD, grad_bias_V = _head_gradient_again(
+                grad_N, *recomputed, *ctx.settings, places=ctx.places
+            )
         if grad_hidden_ND is not None:
             factor = grad.unsqueeze(1) if ctx.by_position else grad
             grad_hidden_ND = (grad_hidden_ND * factor).to(grad_hidden_ND.dtype)
@@ -283,6 +285,7 @@ def _head_gradient_again(
     smoothing: float,
     softcap: float | None,
     scale: float,
+    *,
     places: Places | None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Compute the logits once more, to weight each position's part of the head's gradient."""

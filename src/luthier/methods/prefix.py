@@ -22,7 +22,7 @@ class Prefix(SoftPrompt):
         return PrefixTuningConfig(
             num_virtual_tokens=self._section.num_virtual_tokens,
             prefix_projection=self._section.prefix_projection,
-            encoder_hidden_size=self._section.encoder_hidden_size,
+            encoder_hidden_size=self._section.encoder_hidden_size,  # type: ignore[arg-type]  # None is the default
         )
 
     def initialise(self, model: Any) -> None:

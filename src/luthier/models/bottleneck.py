@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from peft import PeftConfig
@@ -16,7 +17,7 @@ from luthier.plan.layer_roles import role_of
 
 PEFT_TYPE: Any = "BOTTLENECK"
 _PREFIX = "bottleneck_"
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": nn.functional.relu,
     "gelu": nn.functional.gelu,
     "silu": nn.functional.silu,
@@ -107,7 +108,7 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
             for name in self.active_adapters
             if name in self.bottleneck_adapters
         ]
-        return out + sum(added).to(out.dtype) if added else out  # type: ignore[union-attr]
+        return out + sum(added).to(out.dtype) if added else out
 
 
 class BottleneckModel(BaseTuner):
@@ -115,7 +116,7 @@ class BottleneckModel(BaseTuner):
 
     prefix = _PREFIX
     tuner_layer_cls = BottleneckLayer
-    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
+    target_module_mapping: dict[str, list[str]] = {}
 
     def _create_and_replace(
         self,
@@ -125,7 +126,7 @@ class BottleneckModel(BaseTuner):
         target_name: str,
         parent: nn.Module,
         current_key: str,
-        **kwargs: Any,
+        parameter_name: str | None = None,
     ) -> None:
         layer = target
         if not isinstance(target, BottleneckLayer):
@@ -134,6 +135,11 @@ class BottleneckModel(BaseTuner):
         adapter = self._adapter(peft_config, adapter_name, layer.get_base_layer(), current_key)
         is_active = adapter_name in self.active_adapters
         layer.add(adapter_name, adapter, inference_mode=peft_config.inference_mode, is_active=is_active)
+
+    @classmethod
+    def _remove_adapter_name_from_key(cls, key: str, adapter_name: str) -> str:
+        """Files do not name the adapter, so that it can be loaded under any name; PEFT expects no module below it."""
+        return key.replace(f".bottleneck_adapters.{adapter_name}.", ".bottleneck_adapters.")
 
     def _adapter(self, config: BottleneckConfig, adapter_name: str, layer: Any, key: str) -> Bottleneck:
         """Return a new adapter, or the one that layers of this place and width share."""

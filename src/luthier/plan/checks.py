@@ -16,6 +16,7 @@ from luthier.plan.compatibility import check_method, check_method_against_base
 from luthier.plan.four_bit import check_four_bit, check_four_bit_against_base
 from luthier.plan.multitask import check_multitask, measured_of_tasks
 from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
+from luthier.recipe.objective_sections import SftObjective
 from luthier.recipe.schema import DataSection, Gate, Recipe, Source
 
 SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
@@ -148,7 +149,7 @@ def _cure_of_missing(file: Path, written: str) -> str:
 
 def _check_turns(recipe: Recipe) -> Iterator[Fault]:
     objective = recipe.objective
-    if getattr(objective, "expand_turns", False) and objective.loss_on != "assistant":
+    if isinstance(objective, SftObjective) and objective.expand_turns and objective.loss_on != "assistant":
         problem = f"has no effect: with expand_turns each example's loss is on its own turn, not on {objective.loss_on}"
         yield Fault("objective.loss_on", problem, "loss_on: assistant")
 

@@ -189,7 +189,7 @@ class SpanEvaluator:
     def _errors(self, predictions: Answered, exact_N: Values, samples: Sequence[Sample]) -> Table:
         """Return the wrong answers with the highest probability."""
         wrong = []
-        for number in np.flatnonzero(exact_N == 0.0):
+        for number in np.flatnonzero(exact_N == 0.0).tolist():
             spans, sample = predictions.spans[number], samples[number]
             sure = (
                 spans.candidates[0].probability if spans.candidates and predictions.answers[number] else None

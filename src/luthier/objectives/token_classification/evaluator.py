@@ -182,9 +182,10 @@ class TagEvaluator:
                 wrong.append((len(of_true ^ of_said), sample, of_true, of_said))
         wrong.sort(key=lambda entry: -entry[0])
         lines = []
-        for _, sample, true, said in wrong[:_LISTED]:
+        for _, sample, of_true, of_said in wrong[:_LISTED]:
             words = " ".join(sample.tokens)[:_SHOWN_CHARACTERS]
-            lines.append([sample.place, words, _listed(sample, true - said), _listed(sample, said - true)])
+            missed, invented = of_true - of_said, of_said - of_true
+            lines.append([sample.place, words, _listed(sample, missed), _listed(sample, invented)])
         return Table("Rows with most errors", ("Row", "Words", "Missed", "Said without being true"), lines)
 
 
