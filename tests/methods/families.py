@@ -34,7 +34,9 @@ SECTIONS: dict[str, Any] = {
     "adalora": AdaLoraMethod(name="adalora", target_r=2, init_r=4),
     "ia3": Ia3Method(name="ia3"),
     "bottleneck_pfeiffer": BottleneckMethod(name="bottleneck"),
-    "bottleneck_houlsby": BottleneckMethod(name="bottleneck", placement="houlsby", bottleneck_size=3),
+    "bottleneck_houlsby": BottleneckMethod(
+        name="bottleneck", placement="houlsby", bottleneck_size=3, non_linearity="tanh"
+    ),
     "bottleneck_shared": BottleneckMethod(name="bottleneck", share_across_layers=True, non_linearity="gelu"),
     "prefix": PrefixMethod(name="prefix", num_virtual_tokens=5),
     "prefix_projection": PrefixMethod(name="prefix", num_virtual_tokens=5, prefix_projection=True),

@@ -13,7 +13,7 @@ import torch
 from luthier.core.errors import ModelError
 from luthier.methods.build import build_method
 from luthier.methods.contract import Method, Progress, trained_parameters
-from luthier.models.heads import TaskHead, head_of, with_head
+from luthier.models.heads import TaskHead, head_of, save_head_config, with_head
 from luthier.models.load import ResultRecord, load_model, load_trained, weights_hash
 from luthier.plan.base_facts import layer_of, read_base_facts
 from luthier.plan.compatibility import TRAITS
@@ -26,6 +26,9 @@ Head = TaskHead | None
 TOKENS = torch.randint(3, 97, (2, 12), generator=torch.Generator().manual_seed(0))
 _STEPS = 4
 
+
+_BFLOAT16 = {"pissa": 0.1, "adalora": 1e-2}
+"""Logits over a bfloat16 base: PiSSA's is another one after saving, AdaLoRA's saved matrices have fewer columns."""
 
 FULLY_TRIED = (("llama", None), ("qwen2", None), ("bert", HEADS["SEQ_CLS"]))
 """Families and heads on which every section is tried; on the others one of every method."""
@@ -104,7 +107,8 @@ def _train(method: Method, model: Any) -> None:
 def _saved(method: Method, section: Any, model: Any, base: Path, folder: Path, dtype: torch.dtype) -> Path:
     folder.mkdir()
     method.save(model, folder, dtype)
-    model.config.save_pretrained(folder)  # as the train stage does where there is a head
+    if head_of(model).modules:
+        save_head_config(model, folder)
     name = str(dtype).removeprefix("torch.")
     ResultRecord(str(base), weights_hash(base), section.name, name, "", "").save(folder)
     return folder
@@ -147,7 +151,9 @@ class TestContract:
         moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
         assert moved <= declared
         # Embeddings of the second text's kind, and a pooler above which nothing reads, had no part in it.
-        assert not {n for n in declared - moved if "embeddings" not in n and "pooler" not in n}
+        # AdaLoRA may set a layer's whole diagonal back to zero.
+        excused = ("embeddings", "pooler", "lora_E")
+        assert not {n for n in declared - moved if not any(part in n for part in excused)}
         trained = _outputs(model)
         assert not torch.allclose(trained, start, atol=1e-4)
         folder = _saved(method, section, model, bases / family, tmp_path / "result", torch.float32)
@@ -171,7 +177,7 @@ def test_an_adapter_over_a_bfloat16_base_comes_back(name: str, bases: Path, tmp_
     _train(method, model)
     folder = _saved(method, SECTIONS[name], model, bases / "llama", tmp_path / "result", torch.bfloat16)
     loaded, _ = load_trained(folder, dtype=torch.bfloat16)
-    assert torch.allclose(_outputs(loaded), _outputs(model), atol=0.1 if name == "pissa" else 1e-6)
+    assert torch.allclose(_outputs(loaded), _outputs(model), atol=_BFLOAT16.get(name, 1e-6))
 
 
 def test_every_method_of_the_recipe_is_tried() -> None:
@@ -240,7 +246,6 @@ def test_an_adapter_of_another_base_is_refused(base: Path, bases: Path, tmp_path
     method = build_method(LoraMethod(r=2))
     model = method.apply(_load(base, torch.float32))
     folder = _saved(method, LoraMethod(r=2), model, base, tmp_path / "result", torch.float32)
-    (folder / "config.json").unlink()
     record = json.loads((folder / "luthier.json").read_text())
     (folder / "luthier.json").write_text(json.dumps({**record, "base": str(bases / "gemma")}))
     with pytest.raises(ModelError, match="was trained on a base with hash"):

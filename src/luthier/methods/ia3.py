@@ -29,3 +29,17 @@ class Ia3(PeftAdapter):
         if not set(rescaled_inputs) <= set(targets) or short_names(inputs, chosen) != rescaled_inputs:
             targets, rescaled_inputs = sorted(chosen), sorted(inputs)
         return IA3Config(target_modules=targets, feedforward_modules=rescaled_inputs)
+
+    def merge(self, model: Any) -> Any:
+        """Return the base with the factors multiplied into its weights, in float32.
+
+        PEFT cannot put back a trained module without a weight of its own, such as BERT's pooler: it is done before.
+        """
+        from peft.utils import ModulesToSaveWrapper
+
+        base = model.get_base_model()
+        for name, module in list(base.named_modules()):
+            if isinstance(module, ModulesToSaveWrapper):
+                parent, _, last = name.rpartition(".")
+                setattr(base.get_submodule(parent), last, module.modules_to_save[module.active_adapters[0]])
+        return super().merge(model)
