@@ -212,6 +212,7 @@ class TestBadInput:
             ({"evaluate": {"num_generations": 2}}, "classification has no prompts"),
             ({"gates": [{"metric": "accuracy", "relative_to": "base", "better_by": 0.1}]}, "the base's head is random"),
             ({"gates": [{"metric": "rouge_l", "min": 0.1}]}, "rouge_l is not measured"),
+            ({"gates": [{"metric": "mcc", "relative_to": "baseline", "better_by": 0.1}]}, "a correlation of 0"),
             ({"objective": {"name": "classification", "labels": ["a", "a"]}}, "names 'a' twice"),
             ({"objective": {"name": "classification", "problem": "multi_label", "class_weights": {"a": 2.0},
                             "labels": ["b", "c"]}}, "'a' is none of objective.labels"),

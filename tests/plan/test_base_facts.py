@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import save_file
 
 from luthier.core.errors import ModelError
-from luthier.plan.base_facts import layer_of, read_base_facts
+from luthier.plan.base_facts import layer_of, positions_of, read_base_facts
 
 Made = Callable[..., Any]
 
@@ -162,3 +162,17 @@ def test_weights_of_other_kinds_are_not_linear(base: Path) -> None:
 
     save_file({"model.layers.0.conv.weight": torch.zeros(2, 2, 3)}, weights_of(base))
     assert read_base_facts(base).linear_layers() == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "gpt2", "n_positions": 1024}, 1024),
+        ({"model_type": "bloom"}, 1 << 30),
+    ],
+)
+def test_positions_that_a_text_can_use(config: dict[str, Any], expected: int) -> None:
+    """RoBERTa's 514 rows of positions carry 512 tokens: fairseq counts from behind the pad token."""
+    assert positions_of(config) == expected

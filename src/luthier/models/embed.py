@@ -14,6 +14,7 @@ from luthier.core.errors import ModelError
 from luthier.core.files import read_json
 from luthier.data.tokenizer import load_tokenizer
 from luthier.models.load import locate_base
+from luthier.plan.base_facts import positions_of
 
 # Shapes: N texts, B texts of a batch, T tokens of the longest of them, D width of the encoder.
 
@@ -182,9 +183,6 @@ def _takes_first_token(folder: Path) -> bool:
 
 def _longest(folder: Path, config: Any) -> int:
     """Return how many tokens the encoder was made for."""
-    positions = getattr(config, "max_position_embeddings", None) or _LONGEST
-    if config.model_type in ("roberta", "xlm-roberta", "camembert"):
-        positions -= config.pad_token_id + 1  # RoBERTa counts positions from behind its pad token
     path = folder / _SENTENCE_BERT_FILE
     asked = read_json(path).get("max_seq_length") if path.is_file() else None
-    return min(int(asked or _LONGEST), int(positions))
+    return min(int(asked or _LONGEST), positions_of(config.to_dict()))

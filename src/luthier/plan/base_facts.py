@@ -13,6 +13,8 @@ from typing import Any
 from luthier.core.errors import ModelError
 from luthier.core.files import read_json
 
+_BEHIND_PAD = frozenset({"camembert", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"})
+"""Families that count positions from behind their pad token, so that the first few rows are never used."""
 _LAYER = re.compile(r"\.(?:layers?|h|blocks)\.(\d+)\.")
 
 
@@ -88,6 +90,18 @@ def layer_of(name: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def positions_of(config: Mapping[str, Any]) -> int:
+    """Return the longest sequence of a model, in tokens; without a bound, a number beyond any text.
+
+    Args:
+        config: Content of ``config.json``, or of its text part.
+    """
+    positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 1 << 30)
+    if config.get("model_type") in _BEHIND_PAD:
+        positions -= int(config.get("pad_token_id") or 0) + 1
+    return positions
+
+
 def read_base_facts(folder: Path) -> BaseFacts:
     """Read ``config.json`` and the headers of the safetensors files.
 
@@ -98,9 +112,8 @@ def read_base_facts(folder: Path) -> BaseFacts:
     try:
         config = _mapping(read_json(path))
         text_config = _mapping(config.get("text_config") or config)
-        positions = text_config.get("max_position_embeddings") or text_config.get("n_positions") or 1 << 30
         architecture = str((list(config.get("architectures") or []) or ["unknown"])[0])
-        max_positions, vocab_size = int(positions), int(text_config.get("vocab_size", 0))
+        max_positions, vocab_size = positions_of(text_config), int(text_config.get("vocab_size", 0))
         num_heads = int(text_config.get("num_attention_heads") or text_config.get("n_head") or 1)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from luthier.models.heads import TaskHead
+from luthier.plan.base_facts import positions_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class LoadedHead:
     @property
     def max_length(self) -> int:
         """Longest input in tokens."""
-        positions = int(self.model.config.get_text_config().max_position_embeddings)
+        positions = positions_of(self.model.config.get_text_config().to_dict())
         # Some tokenizers name no longest text, which transformers writes as 10^30.
         return min(int(self.tokenizer.model_max_length), positions)
 
