@@ -1,0 +1,31 @@
+"""BERTScore is 1 for equal texts and less for others, in batches of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luthier.evaluate.bert_score import bert_scores
+from luthier.models.embed import Embedder
+from tests.models.tiny_encoder import save_tiny_encoder
+
+
+def test_equal_texts_score_one_and_others_less(tmp_path: Path) -> None:
+    embedder = Embedder(str(save_tiny_encoder(tmp_path)))
+    same, other, empty = bert_scores(embedder, ["good day", "good day", ""], ["good day", "bad", "bad"])
+    assert same.f1 == pytest.approx(1.0, abs=1e-5)
+    assert other.f1 < 0.999
+    assert tuple(empty) == (0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="1 answers cannot be compared with 2"):
+        bert_scores(embedder, ["a"], ["a", "b"])
+
+
+def test_batches_change_nothing(tmp_path: Path) -> None:
+    folder = str(save_tiny_encoder(tmp_path))
+    texts = ["good day", "a", "the weather is nice", "bad"]
+    alone, together = Embedder(folder, tokens_per_batch=1), Embedder(folder, tokens_per_batch=999)
+    for one, other in zip(
+        bert_scores(alone, texts, texts[::-1]), bert_scores(together, texts, texts[::-1]), strict=True
+    ):
+        assert tuple(one) == pytest.approx(tuple(other), abs=1e-5)
