@@ -471,7 +471,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     asked = []
     for number, row in enumerate(made):
-        context = f"The quick fox is {row['colour']} at noon number {number}. " * 2
+        context = f"The quick fox is {row['colour']} at noon number {number}. " * 4
         answers = (
             [{"text": row["colour"], "answer_start": context.index(row["colour"])}] if number % 5 else []
         )
