@@ -20,6 +20,9 @@ from luthier.models.heads import head_of
 from luthier.models.load import ResultRecord, load_trained
 from luthier.plan.compatibility import merge_refusal
 
+_LEAST_LOSS = 1.0
+"""Nats. The loss of a good classifier is near 0, and what rounding adds to it does not shrink with it: below this the
+difference itself counts."""
 RELOAD_TOLERANCE = 0.01
 """Relative difference of held-out loss between the loop's weights and the saved ones: whole models trained in
 float32 are saved in the recipe's type, and batches of other shapes round differently in bfloat16."""
@@ -116,7 +119,7 @@ def prove_reload(trained_loss: float, reloaded_loss: float) -> dict[str, Any]:
     Raises:
         ModelError: They differ by more than rounding explains.
     """
-    difference = abs(reloaded_loss - trained_loss) / trained_loss
+    difference = abs(reloaded_loss - trained_loss) / max(_LEAST_LOSS, trained_loss)
     if not difference <= RELOAD_TOLERANCE:  # so that NaN raises too
         raise ModelError(
             f"the saved model has held-out loss {reloaded_loss:.4f}, in training it had {trained_loss:.4f}",
