@@ -41,6 +41,8 @@ class MultiHeadModel(nn.Module):
         self.prefixes = {name: model.base_model_prefix for name, model in models.items()}
         """What each task's model calls the trunk."""
         own = {name: head_of(model).modules for name, model in models.items()}
+        self.pooled = frozenset(name for name, modules in own.items() if "pooler" in modules)
+        """Tasks whose heads read the trunk's pooler."""
         trunks = [getattr(model, self.prefixes[name]) for name, model in models.items()]
         # Some heads read a pooler, others do without one: the trunk that has it serves both.
         self.trunk = next((t for t in trunks if getattr(t, "pooler", None) is not None), trunks[0])
@@ -50,7 +52,7 @@ class MultiHeadModel(nn.Module):
             model.__dict__[self.prefixes[name]] = self.trunk
             self.tasks[name] = model
         tops = [f"tasks.{name}.{module}" for name in own for module in own[name] if module != "pooler"]
-        pooler = ["trunk.pooler"] if any("pooler" in modules for modules in own.values()) else []
+        pooler = ["trunk.pooler"] if self.pooled else []
         self.task_modules = (*pooler, *tops)
         """Names of the modules that belong to tasks; see `luthier.models.heads.head_of`."""
         self.name_or_path = next(iter(models.values())).name_or_path

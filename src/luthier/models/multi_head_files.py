@@ -107,23 +107,25 @@ def _record_of(record: ResultRecord, task: str) -> ResultRecord:
 
 def _save_adapter(base: MultiHeadModel, folder: Path, own: Path, task: str) -> None:
     """Write the adapter of one task: that of the trunk, and the task's head."""
-    prefix = base.prefixes[task]
+
+    def own_name(name: str) -> str | None:
+        is_idle = name.startswith("trunk.pooler") and task not in base.pooled
+        return None if is_idle else _own_name(name, task, base.prefixes[task])
+
     weights = {}
     for name, tensor in load_file(folder / "adapter_model.safetensors").items():
-        inside = _own_name(name.removeprefix(_PEFT), task, prefix)
+        inside = own_name(name.removeprefix(_PEFT))
         if inside is not None:
             weights[f"{_PEFT}{inside}"] = tensor
     save_file(weights, own / "adapter_model.safetensors", metadata=_METADATA)
     settings = read_json(folder / "adapter_config.json")
     for key in ("target_modules", "exclude_modules", "modules_to_save"):
         if isinstance(settings.get(key), list):
-            names = (_own_name(str(name), task, prefix) for name in settings[key])
+            names = (own_name(str(name)) for name in settings[key])
             settings[key] = [name for name in names if name is not None] or None
     for key in ("rank_pattern", "alpha_pattern"):
         if settings.get(key):
-            settings[key] = {
-                _own_name(name, task, prefix) or name: value for name, value in settings[key].items()
-            }
+            settings[key] = {own_name(name) or name: value for name, value in settings[key].items()}
     settings["task_type"] = base.heads.heads[task].task
     write_json(own / "adapter_config.json", settings)
     _save_config(base, task, own)
