@@ -11,6 +11,21 @@ from luthier.models.embed import Embedder
 from tests.models.tiny_encoder import save_tiny_encoder
 
 
+@pytest.mark.slow
+def test_equals_bert_score_with_minilm() -> None:
+    # bert-score 0.3.13, greedy_cos_idf over the last layer of all-MiniLM-L6-v2; idf 1, and 0 for the two end tokens.
+    known = [
+        ("The cat sat on the mat.", "A cat was sitting on a mat.", (0.90312, 0.87898, 0.89088)),
+        ("A quick brown fox jumps.", "The lazy dog sleeps.", (0.19144, 0.21346, 0.20185)),
+        ("card not working", "my card does not work", (0.94955, 0.87383, 0.91012)),
+        ("", "something", (0.0, 0.0, 0.0)),
+        ("Paris", "The capital of France is Paris.", (0.91122, 0.58028, 0.70904)),
+    ]
+    answers, references, expected = zip(*known, strict=True)
+    for got, values in zip(bert_scores(Embedder("minilm"), answers, references), expected, strict=True):
+        assert tuple(got) == pytest.approx(values, abs=1e-4)
+
+
 def test_equal_texts_score_one_and_others_less(tmp_path: Path) -> None:
     embedder = Embedder(str(save_tiny_encoder(tmp_path)))
     same, other, empty = bert_scores(embedder, ["good day", "good day", ""], ["good day", "bad", "bad"])
