@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _share_cores()
     _bound_primitive_cache()
     warnings.filterwarnings("ignore", category=FutureWarning)
+    # It asks for a kernel of its own that we do not call, whenever anything imports PEFT.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     # PEFT imports bitsandbytes where it is installed, which then misses a package that Luthier has no use for.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     try:

@@ -65,7 +65,7 @@ def _problem_of(
     """Return what is wrong and what to do."""
     if kind == "extra_forbidden":
         known = _known_keys(detail, root)
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.55)
         return (
             "unknown key",
             f"did you mean `{near[0]}`?" if near else f"known keys here: {', '.join(sorted(known))}",

@@ -268,7 +268,7 @@ TaskMetric = Literal[
     "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "recall", "exact_match"
 ]
 AnswerMetric = Literal["bleu", "chrf", "cer", "distinct_2", "length_ratio"]
-EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge"] | AnswerMetric | TaskMetric
+EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge", AnswerMetric, TaskMetric]
 
 
 class EvaluateSection(Section):
@@ -289,7 +289,7 @@ class EvaluateSection(Section):
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
 
 
-GateMetric = Literal["eval_loss", "perplexity", "byte_perplexity", "rouge_l"] | AnswerMetric | TaskMetric
+GateMetric = Literal["eval_loss", "perplexity", "byte_perplexity", "rouge_l", AnswerMetric, TaskMetric]
 
 
 class Gate(Section):
