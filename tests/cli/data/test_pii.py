@@ -117,7 +117,7 @@ def test_there_and_back(source, tmp_path):
             "--kinds: has no effect beside --restore",
         ),
         (["-o", "o.jsonl", "--map", "m.jsonl"], "a map is kept of substitutes only"),
-        (["--field", "body"], "no string stands at 'body'"),
+        (["--field", "body"], "no string or number stands at 'body'"),
     ],
 )
 def test_mistakes_say_what_to_do(source, tmp_path, monkeypatch, options, message):
