@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from luthier.kernels import compiled
+from luthier.kernels.accelerate import accelerate
 from luthier.kernels.attention import AttentionSettings, packed_attention
 from luthier.kernels.gated_mlp import _ACTIVATIONS
 from luthier.kernels.linear_cross_entropy import linear_cross_entropy
 from luthier.kernels.norm import rms_norm
 from luthier.kernels.sequence_layout import SequenceLayout
+from tests.kernels.families import tiny_model
 
 TYPES = [(torch.float32, 2e-6), (torch.bfloat16, 1e-2)]
 needs_build = pytest.mark.skipif(
@@ -228,3 +230,24 @@ def test_a_compiler_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     found = compiled.build.__wrapped__()
     assert found.library is None
     assert found.reason.endswith("no target")
+
+
+def test_the_report_says_whether_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "build", lambda: compiled.Build(None, "no C compiler is installed"))
+    model = tiny_model("llama")
+    parts = {part.name: part.reason for part in accelerate(model).report}
+    assert parts["row-wise C functions"] == "no C compiler is installed"
+
+
+@needs_build
+def test_attention_modules_rotate_by_it_and_get_their_own_forward_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, calls = tiny_model("llama"), []
+    original = type(model.model.layers[0].self_attn).forward
+    acceleration = accelerate(model)
+    monkeypatch.setattr(compiled, "rotate", lambda *args, **kwargs: calls.append(1) or args[0].clone())
+    model(input_ids=torch.arange(2, 9)[None])
+    assert len(calls) == 2 * len(model.model.layers), "queries and keys of each layer"
+    acceleration.undo()
+    assert type(model.model.layers[0].self_attn).forward is original

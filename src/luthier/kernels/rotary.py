@@ -24,8 +24,11 @@ def patch_rotary(trunk: nn.Module, patch: Patch) -> None:
     transformers' classes call the function by its name in their own module. Each attention module gets the same forward
     with that one name standing for something else; other models of the family keep theirs.
     """
-    if (found := compiled.build()).library is None:
-        patch.report("row-wise C functions", 0, [found.reason])
+    obstacle = compiled.build().reason if compiled.build().library is None else None
+    if any(parameter.device.type != "cpu" for parameter in trunk.parameters()):
+        obstacle = "they are for the CPU"
+    if obstacle:
+        patch.report("row-wise C functions", 0, [obstacle])
         return
     patch.report("row-wise C functions", 1, [])
     forwards: dict[Any, type] = {}
