@@ -19,10 +19,10 @@ from luthier.data.template import ChatTemplate, LossOn
 from luthier.evaluate.answers import Question, asked_by, choose_questions
 from luthier.evaluate.by_task import answers_by_task, losses_by_task
 from luthier.evaluate.byte_perplexity import supervised_bytes
-from luthier.evaluate.gates import check_gates
+from luthier.evaluate.gates import GateResult, check_gates
 from luthier.evaluate.html import render_report
 from luthier.evaluate.loss import RowLosses, row_losses
-from luthier.evaluate.metrics import compare_answers, compare_byte_perplexity, compare_losses
+from luthier.evaluate.metrics import Comparison, compare_answers, compare_byte_perplexity, compare_losses
 from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload, proves_merge
 from luthier.evaluate.same_text import BaseSide, same_text
 from luthier.evaluate.statistics import Resampling
@@ -153,15 +153,49 @@ def evaluate(
         answers = (base.answers, tuned.answers)
         comparisons += answers_by_task(held_out.samples, questions, *answers, settings.metrics, how)
     proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
-    verdicts = check_gates(gates, comparisons)
+    return write_report(
+        folder,
+        fingerprint,
+        story,
+        comparisons,
+        check_gates(gates, comparisons),
+        proofs,
+        confidence=settings.confidence,
+        generations=_side_by_side(questions, base.answers, tuned.answers),
+    )
+
+
+def write_report(
+    folder: Path,
+    fingerprint: str,
+    story: Mapping[str, Any],
+    comparisons: Sequence[Comparison],
+    verdicts: Sequence[GateResult],
+    proofs: Mapping[str, Any],
+    *,
+    confidence: float,
+    **further: Any,
+) -> Report:
+    """Write ``report.json`` and ``report.html``, and return what the next stages need of them.
+
+    Args:
+        folder: Gets the report.
+        fingerprint: Of the evaluate stage.
+        story: What the report tells besides: run, data, training.
+        comparisons: The metrics of both sides.
+        verdicts: The gates, judged.
+        proofs: What was proved about the saved model.
+        confidence: Coverage of the intervals.
+        **further: Other parts of the page, such as ``generations`` or ``tables``.
+    """
     content: dict[str, Any] = {
         **story,
-        "confidence": settings.confidence,
+        "confidence": confidence,
         "metrics": [asdict(comparison) for comparison in comparisons],
         "gates": [asdict(verdict) for verdict in verdicts],
         "passed": all(verdict.passed for verdict in verdicts),
-        "generations": _side_by_side(questions, base.answers, tuned.answers),
-        "proofs": proofs,
+        "proofs": dict(proofs),
+        **further,
     }
     with atomic_folder(folder) as partial:
         write_json(partial / "report.json", strict_json(content))
@@ -171,7 +205,7 @@ def evaluate(
         fingerprint=fingerprint,
         metrics=content["metrics"],
         gates=content["gates"],
-        proofs=proofs,
+        proofs=content["proofs"],
         passed=content["passed"],
     ).save()
 

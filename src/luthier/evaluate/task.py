@@ -12,12 +12,10 @@ import torch
 
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog
-from luthier.core.files import atomic_folder, strict_json, write_json, write_text
 from luthier.evaluate.gates import check_gates
-from luthier.evaluate.html import render_report
 from luthier.evaluate.metrics import Comparison
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
-from luthier.evaluate.stage import HeldOut, Report
+from luthier.evaluate.stage import HeldOut, Report, write_report
 from luthier.evaluate.statistics import Resampling, Values, compare_sums, sums_intervals
 from luthier.methods.contract import Method
 from luthier.models.load import load_trained
@@ -84,29 +82,18 @@ def evaluate_task(
         proofs["reload"] = prove_reload(trained_loss, reloaded)
     if proves_merge(model_folder):
         proofs["merge"] = prove_merge(model_folder, method, rows[:_MERGED_ROWS])
-    verdicts = check_gates(gates, comparisons)
-    content: dict[str, Any] = {
-        **story,
-        "confidence": settings.confidence,
-        "metrics": [asdict(comparison) for comparison in comparisons],
-        "gates": [asdict(verdict) for verdict in verdicts],
-        "passed": all(verdict.passed for verdict in verdicts),
-        "generations": [],
-        "tables": [asdict(table) for table in tables],
-        "task": details,
-        "proofs": proofs,
-    }
-    with atomic_folder(folder) as half_written:
-        write_json(half_written / "report.json", strict_json(content))
-        write_text(half_written / "report.html", render_report(content))
-    return Report(
-        folder=folder,
-        fingerprint=fingerprint,
-        metrics=content["metrics"],
-        gates=content["gates"],
-        proofs=proofs,
-        passed=content["passed"],
-    ).save()
+    return write_report(
+        folder,
+        fingerprint,
+        story,
+        comparisons,
+        check_gates(gates, comparisons),
+        proofs,
+        confidence=settings.confidence,
+        generations=[],
+        tables=[asdict(table) for table in tables],
+        task=details,
+    )
 
 
 def _intervals(
