@@ -256,7 +256,13 @@ HELD = ("data.eval={sources: [{path: held.jsonl, schema: alpaca}]}",)
 FULL, FREEZE = "method={name: full}", "method={name: freeze, trainable_layers: 1}"
 PATTERNS = ("method={name: freeze, trainable_patterns: ['*mlp*']}",)
 EVERY_STEP = ("train.eval_strategy=steps", "train.eval_steps=1")
-UNSTABLE = (*EVERY_STEP, "train.learning_rate=1.0", "train.warmup_steps=0", FULL)
+UNSTABLE = (
+    *EVERY_STEP,
+    "train.learning_rate=1.0",
+    "train.warmup_steps=0",
+    "train.lr_scheduler_type=constant",
+    FULL,
+)
 PATIENT = (*EVERY_STEP, "train.warmup_steps=0", "train.early_stopping_patience=2")
 SAVED = ("train.save_strategy=steps", "train.save_steps=2")
 GATE, RELATIVE = "gates=[{metric: eval_loss, max: 100}]", "relative_to: base, better_by: -9"
