@@ -173,7 +173,7 @@ def test_questions_are_answered_by_the_real_encoder(tmp_path: Path) -> None:
         "name": "xquad",
         "runs_dir": str(tmp_path / "runs"),
         "model": {"base": "minilm"},
-        "data": {"train": [{"path": str(xquad)}], "eval": {"split": 0.2}, "max_length": 256},
+        "data": {"train": [{"path": str(xquad), "limit": 700}], "eval": {"split": 0.2}, "max_length": 256},
         "objective": {"name": "question_answering", "doc_stride": 64},
         "method": FULL,
         "train": {

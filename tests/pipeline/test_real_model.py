@@ -63,8 +63,8 @@ def test_a_bare_peft_script_reproduces_the_evaluated_loss(job: Job) -> None:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
-        base, adapter, rows = sys.argv[1:]
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        base, adapter, rows, dtype = sys.argv[1:]
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
         model = PeftModel.from_pretrained(model, adapter).eval()
         total = count = 0
         for row in parquet.read_table(rows).to_pylist():
@@ -79,12 +79,11 @@ def test_a_bare_peft_script_reproduces_the_evaluated_loss(job: Job) -> None:
     base = locate_base("smollm2-135m-instruct")
     rows = job.dataset.folder / "eval.parquet"
     done = subprocess.run(
-        [sys.executable, "-c", script, base, job.trained.folder, rows],
+        [sys.executable, "-c", script, base, job.trained.folder, rows, str(job.dtype).removeprefix("torch.")],
         capture_output=True,
         text=True,
         check=True,
         timeout=500,
     )
     evaluated = next(m for m in job.report.metrics if m["metric"] == "eval_loss")["tuned"]["value"]
-    # The script computes in float32, the evaluation in the recipe's type.
     assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(evaluated, rel=5e-3)
