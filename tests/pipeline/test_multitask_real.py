@@ -1,4 +1,4 @@
-"""Banking77 and WNUT17 together in MiniLM: each task learns, and each head loads in bare transformers."""
+"""Banking77 and WNUT17 together in MiniLM: each task learns, and each head loads by itself."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def write(folder: Path, data: Path) -> Path:
 
 def test_both_tasks_learn_in_one_model(tmp_path: Path, shared_data: Path) -> None:
     import torch
-    from transformers import AutoModelForTokenClassification, AutoTokenizer
+    from transformers import AutoTokenizer
+
+    from luthier.models.load import load_trained
 
     job = run(make_plan(load(write(tmp_path, shared_data))))
     assert job.report is not None and job.report.passed
@@ -73,11 +75,8 @@ def test_both_tasks_learn_in_one_model(tmp_path: Path, shared_data: Path) -> Non
     assert metrics["intent.accuracy"]["tuned"]["low"] > 0.2
     loss = metrics["entities.eval_loss"]
     assert loss["tuned"]["high"] < loss["base"]["value"]
-    own = job.trained.folder / "tasks" / "entities"
-    model, tokenizer = (
-        AutoModelForTokenClassification.from_pretrained(own),
-        AutoTokenizer.from_pretrained(own),
-    )
+    model, tokenizer_folder = load_trained(job.trained.folder / "tasks" / "entities", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     with torch.no_grad():
         logits = model(**tokenizer("Barack Obama visited Paris", return_tensors="pt")).logits
     assert logits.shape[-1] == len(model.config.id2label) > 5
