@@ -9,7 +9,7 @@ import pytest
 from luthier.evaluate.gates import GateResult, check_gates
 from luthier.evaluate.metrics import Comparison
 from luthier.evaluate.statistics import Interval
-from luthier.recipe.schema import Gate
+from luthier.recipe.evaluate_sections.gate import Gate
 
 
 def _found(metric: str = "eval_loss", **changes: Any) -> Comparison:

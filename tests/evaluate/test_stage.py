@@ -8,8 +8,9 @@ import math
 from luthier.core.files import strict_json
 from luthier.data.sample import Message, Sample
 from luthier.data.template import ChatTemplate
-from luthier.evaluate.stage import HeldOut, _questions
-from luthier.recipe.schema import EvaluateSection
+from luthier.evaluate.examination import HeldOut
+from luthier.evaluate.stage import _questions
+from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
 from tests.models.tiny_chat import make_chat_tokenizer
 
 

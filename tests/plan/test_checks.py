@@ -10,7 +10,7 @@ import pytest
 
 from luthier.core.errors import Fault
 from luthier.plan.checks import check_against_base, check_recipe, measured_metrics
-from luthier.recipe.schema import EvaluateSection
+from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
 from tests.plan.bases import made_base, read_recipe
 
 HELD_OUT = {"train": [{"path": "rows.jsonl"}], "eval": {"split": 0.2}}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from luthier.evaluate.metrics import Comparison
-from luthier.recipe.schema import Gate
+from luthier.recipe.evaluate_sections.gate import Gate
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from luthier.core.errors import DataError
 from luthier.core.events import EventLog
 from luthier.core.files import atomic_folder, strict_json, write_json, write_text
 from luthier.data.example import Example
-from luthier.data.sample import Sample
 from luthier.data.template import ChatTemplate, LossOn
 from luthier.evaluate.answers import Question, asked_by, choose_questions
 from luthier.evaluate.by_task import answers_by_task, losses_by_task
 from luthier.evaluate.byte_perplexity import supervised_bytes
+from luthier.evaluate.examination import HeldOut
 from luthier.evaluate.gates import GateResult, check_gates
 from luthier.evaluate.html import render_report
 from luthier.evaluate.loss import RowLosses, row_losses
@@ -31,7 +31,8 @@ from luthier.models.chat_model import ChatModel
 from luthier.models.generate import Sampling
 from luthier.objectives.balance import MixedObjective
 from luthier.objectives.contract import Objective
-from luthier.recipe.schema import EvaluateSection, Gate
+from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
+from luthier.recipe.evaluate_sections.gate import Gate
 
 _PROVED_ROWS = 200
 _MERGED_ROWS = 4
@@ -54,19 +55,6 @@ class Report(Artifact):
     gates: list[dict[str, Any]] = field(default_factory=list)
     proofs: dict[str, Any] = field(default_factory=dict)
     passed: bool = False
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The held-out rows in the forms that evaluation needs.
-
-    Args:
-        rows: Encoded.
-        samples: As read; for raw text unused.
-    """
-
-    rows: Sequence[Example]
-    samples: Sequence[Sample]
 
 
 @dataclass(frozen=True)

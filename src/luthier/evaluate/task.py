@@ -12,15 +12,17 @@ import torch
 
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog
+from luthier.evaluate.examination import HeldOut
 from luthier.evaluate.gates import check_gates
 from luthier.evaluate.metrics import Comparison
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
-from luthier.evaluate.stage import HeldOut, Report, write_report
+from luthier.evaluate.stage import Report, write_report
 from luthier.evaluate.statistics import Resampling, Values, compare_sums, sums_intervals
 from luthier.methods.contract import Method
 from luthier.models.load import load_trained
 from luthier.objectives.contract import Measure, TaskEvaluator
-from luthier.recipe.schema import EvaluateSection, Gate
+from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
+from luthier.recipe.evaluate_sections.gate import Gate
 
 _MERGED_ROWS = 4
 

@@ -14,8 +14,9 @@ from luthier.data.example import Rejection
 from luthier.data.full_blocks import FillingEncoder
 from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
 from luthier.data.vocabulary.stage import Vocabulary, listed_terms, make_vocabulary
+from luthier.evaluate.examination import HeldOut
 from luthier.evaluate.same_text import BaseSide
-from luthier.evaluate.stage import HeldOut, Report, evaluate
+from luthier.evaluate.stage import Report, evaluate
 from luthier.evaluate.task import evaluate_task
 from luthier.models.chat_model import stop_token_ids
 from luthier.models.load import ResultRecord

@@ -16,8 +16,9 @@ from luthier.plan.compatibility import check_method, check_method_against_base
 from luthier.plan.four_bit import check_four_bit, check_four_bit_against_base
 from luthier.plan.multitask import check_multitask, measured_of_tasks
 from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
+from luthier.recipe.evaluate_sections.gate import Gate
 from luthier.recipe.objective_sections import SftObjective
-from luthier.recipe.schema import DataSection, Gate, Recipe, Source
+from luthier.recipe.schema import DataSection, Recipe, Source
 
 SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
 

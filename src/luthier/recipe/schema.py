@@ -23,6 +23,8 @@ from luthier.recipe.data_sections.label_errors import LabelErrorsSection
 from luthier.recipe.data_sections.pii import PiiSection
 from luthier.recipe.data_sections.profile import ProfileSection
 from luthier.recipe.data_sections.versions import SnapshotSection
+from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
+from luthier.recipe.evaluate_sections.gate import Gate
 from luthier.recipe.method_sections import LoraMethod, Method
 from luthier.recipe.objective_sections import Objective, SftObjective
 from luthier.recipe.section import Fraction, PositiveInt, Section
@@ -262,57 +264,6 @@ class TrainSection(Section):
     disk_full_wait_minutes: Annotated[float, Field(ge=0.0)] = Field(
         60.0, description="How long a run waits for room on a full disk before it stops."
     )
-
-
-TaskMetric = Literal[
-    "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "recall", "exact_match"
-]
-AnswerMetric = Literal["bleu", "chrf", "cer", "distinct_2", "length_ratio"]
-EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge", AnswerMetric, TaskMetric]
-
-
-class EvaluateSection(Section):
-    """How base and tuned model are compared on the held-out rows."""
-
-    metrics: list[EvaluateMetric] = Field(
-        ["perplexity", "rouge", "exact_match"],
-        description="Of language models: perplexity (loss per token), byte_perplexity (comparable between "
-        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), bleu, chrf, cer (character error rate), "
-        "distinct_2 (low where answers repeat themselves) and length_ratio (words by those of the reference). Of tasks "
-        "with a head, which are compared with a baseline: what the task is measured by; default all.",
-    )
-    num_generations: Annotated[int, Field(ge=0)] = Field(
-        16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
-    )
-    max_new_tokens: PositiveInt = Field(128, description="Longest generated answer in tokens.")
-    bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
-    confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
-
-
-GateMetric = Literal["eval_loss", "perplexity", "byte_perplexity", "rouge_l", AnswerMetric, TaskMetric]
-
-
-class Gate(Section):
-    """A condition that the tuned model must meet to be registered.
-
-    The unfavourable end of the confidence interval decides: what is not proved does not pass.
-    """
-
-    metric: GateMetric = Field(description="The metric that decides.")
-    task: str | None = Field(
-        None, description="Of which task of `objective: {name: multitask}`; default: of all together."
-    )
-    relative_to: Literal["base", "baseline"] | None = Field(
-        None,
-        description="Compare with the base model; or, where the task has a head, with the baseline that always says "
-        "the same.",
-    )
-    better_by: float | None = Field(
-        None,
-        description="With relative_to: least relative improvement; 0.05 means 5 % lower loss or higher score.",
-    )
-    min: float | None = Field(None, description="Least value.")
-    max: float | None = Field(None, description="Greatest value.")
 
 
 class RegisterSection(Section):

@@ -59,6 +59,14 @@ def test_no_conflict_is_left_between_two_tasks(one: list[float], two: list[float
         assert dot(own, other) >= -1e-9
 
 
+def test_a_gradient_whose_square_underflows_is_no_direction() -> None:
+    one, two = gradient(1.0, 0.0), gradient(-1.6e-189, 0.0)
+    assert [flat(p).tolist() for p in project_conflicts([one, two], np.random.default_rng(0))][0] == [
+        1.0,
+        0.0,
+    ]
+
+
 def test_cosine_of_each_pair_and_none_of_a_zero() -> None:
     found = cosines([gradient(1.0, 0.0), gradient(1.0, 1.0), gradient(-2.0, 0.0), gradient(0.0, 0.0)])
     assert found == {

@@ -1,0 +1,33 @@
+"""`evaluate:` in a recipe: what is measured, and which examinations follow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from luthier.recipe.section import Fraction, PositiveInt, Section
+
+TaskMetric = Literal[
+    "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "recall", "exact_match"
+]
+AnswerMetric = Literal["bleu", "chrf", "cer", "distinct_2", "length_ratio"]
+EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge", AnswerMetric, TaskMetric]
+
+
+class EvaluateSection(Section):
+    """How base and tuned model are compared on the held-out rows."""
+
+    metrics: list[EvaluateMetric] = Field(
+        ["perplexity", "rouge", "exact_match"],
+        description="Of language models: perplexity (loss per token), byte_perplexity (comparable between "
+        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), bleu, chrf, cer (character error rate), "
+        "distinct_2 (low where answers repeat themselves) and length_ratio (words by those of the reference). Of tasks "
+        "with a head, which are compared with a baseline: what the task is measured by; default all.",
+    )
+    num_generations: Annotated[int, Field(ge=0)] = Field(
+        16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
+    )
+    max_new_tokens: PositiveInt = Field(128, description="Longest generated answer in tokens.")
+    bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
+    confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
