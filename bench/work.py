@@ -18,7 +18,7 @@ from luthier.data.example import Example
 from luthier.data.read import read_source
 from luthier.data.sample import Message, Sample
 from luthier.data.template import ChatTemplate
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 SHIPPED = Path(__file__).resolve().parents[1] / "src/luthier/recipe/shipped/quickstart/train.jsonl"
 """The rows that every checkout has."""

@@ -16,7 +16,7 @@ from luthier.data.example import Rejection
 from luthier.data.read import read_source
 from luthier.data.sinks import writing
 from luthier.data.sources import read_rows
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 
 def _sentences(text: str) -> list[dict[str, list[str | None]]]:

@@ -13,7 +13,7 @@ from luthier.core.files import read_json
 from luthier.data.example import Rejection
 from luthier.data.read import read_source
 from luthier.data.sample import Sample
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 from tests.models.tiny_chat import TEMPLATE
 from tests.tiny_job import COLOURS, luthier, write_recipe
 

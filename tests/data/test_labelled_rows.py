@@ -22,7 +22,7 @@ from luthier.data.split import split_rows
 from luthier.data.squad import questions_of
 from luthier.data.store import sample_of
 from luthier.data.template import ChatTemplate
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 from tests.models.tiny_chat import make_chat_tokenizer
 
 CONTEXT = "黑豹队的防守只丢了 308分，在联赛中排名第六。"

@@ -21,7 +21,7 @@ from luthier.data.read import read_source
 from luthier.data.sinks import takes_json, writing
 from luthier.data.sources import read_rows
 from luthier.recipe.data_sections.clean import CleanSection
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 from tests.data.mutations import KINDS, mutated_file
 
 _OPERATORS = operators_of(

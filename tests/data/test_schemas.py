@@ -15,7 +15,7 @@ from luthier.data.example import Rejection
 from luthier.data.read import open_source, read_source, source_hash
 from luthier.data.sample import Message, Sample
 from luthier.data.schemas import RowError, convert, detect_schema
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 USER = {"role": "user", "content": "hi"}
 ANSWER = {"role": "assistant", "content": "hello"}

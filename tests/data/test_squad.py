@@ -8,7 +8,7 @@ from pathlib import Path
 from luthier.data.read import read_source
 from luthier.data.sample import Sample
 from luthier.data.sources import read_rows
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 QUESTION = {"id": "1", "question": "q", "answers": [{"text": "b", "answer_start": 2}]}
 ARTICLE = {

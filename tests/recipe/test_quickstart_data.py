@@ -12,7 +12,7 @@ import pytest
 from luthier.data.read import read_source
 from luthier.data.sample import Sample
 from luthier.data.sources import read_rows
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 FOLDER = Path(str(files("luthier.recipe"))) / "shipped" / "quickstart"
 NAMES = ("train", "eval")

@@ -25,7 +25,7 @@ from luthier.data.schemas import (
     schema_of,
 )
 from luthier.data.sources import Row, read_rows
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 _DETECTED_ROWS = 100
 

@@ -17,7 +17,8 @@ from luthier.data.curate.stage import CuratedRows, curate
 from luthier.data.read import content_hash, source_hash
 from luthier.plan.checks import check_data
 from luthier.recipe.load import LoadedData
-from luthier.recipe.schema import DataSection, Source
+from luthier.recipe.schema import DataSection
+from luthier.recipe.source_section import Source
 
 ENCODING_KEYS = {"max_length", "too_long", "chat_template"}
 """Keys of `data` that say how rows are encoded; the others say which rows there are."""

@@ -18,7 +18,8 @@ from luthier.plan.multitask import check_multitask, measured_of_tasks
 from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
 from luthier.recipe.evaluate_sections.gate import Gate
 from luthier.recipe.objective_sections import SftObjective
-from luthier.recipe.schema import DataSection, Recipe, Source
+from luthier.recipe.schema import DataSection, Recipe
+from luthier.recipe.source_section import Source
 
 SOURCE_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll", ".txt")
 

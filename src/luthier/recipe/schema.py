@@ -28,6 +28,7 @@ from luthier.recipe.evaluate_sections.gate import Gate
 from luthier.recipe.method_sections import LoraMethod, Method
 from luthier.recipe.objective_sections import Objective, SftObjective
 from luthier.recipe.section import Fraction, PositiveInt, Section
+from luthier.recipe.source_section import Source
 from luthier.recipe.vocabulary_section import VocabularySection
 
 
@@ -71,48 +72,6 @@ class ModelSection(Section):
     )
     bnb_4bit_use_double_quant: bool = Field(
         True, description="With load_in_4bit: store the scales of the blocks in 8 bits too."
-    )
-
-
-SchemaName = Literal[
-    "alpaca",
-    "sharegpt",
-    "messages",
-    "prompt_completion",
-    "question_answering",
-    "token_classification",
-    "classification",
-    "text",
-]
-
-
-class Source(Section):
-    """One file of rows."""
-
-    path: str = Field(
-        description="A .json, .jsonl, .csv, .tsv, .parquet, .conll or .txt file (.gz too for text formats)."
-    )
-    schema_: SchemaName | None = Field(
-        None, alias="schema", description="The rows' schema. Default: detected from the fields of the rows."
-    )
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="Own column names: the schema's field on the left, the file's column on the right.",
-    )
-    attributes: list[str] = Field(
-        default_factory=list,
-        description="Columns that are kept with each row for analysis and balance, e.g. topic or age.",
-    )
-    limit: PositiveInt | None = Field(None, description="Read only the first rows, this many.")
-    roles: list[str] = Field(
-        default_factory=list,
-        description="Roles of `messages` beyond system, user, assistant and tool, e.g. narrator. They are read as "
-        "context; the chat template must write them.",
-    )
-    task: str | None = Field(
-        None,
-        description="Which task of `objective: {name: multitask}` the rows belong to. Default: what their own field "
-        "`task` says.",
     )
 
 
@@ -271,6 +230,11 @@ class RegisterSection(Section):
 
     name: str = Field(min_length=1, description="Name of the registered model.")
     alias: str = Field("candidate", min_length=1, description="Alias that moves to the new version.")
+    champion_alias: str = Field(
+        "champion",
+        min_length=1,
+        description="Alias of the version that a gate with `relative_to: champion` compares with.",
+    )
     tracking_uri: str | None = Field(
         None,
         description="MLflow server or SQLite URL. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.",

@@ -46,7 +46,7 @@ class TestBalance:
         assert weights == pytest.approx({"1": 2.0, "0": 2 / 3})
 
         from luthier.data.read import read_source
-        from luthier.recipe.schema import Source
+        from luthier.recipe.source_section import Source
 
         source = Source.model_validate({"path": "out.csv", "columns": {"text": "TEXT"}})
         assert {s.labels[0]: s.weight for s in read_source(source, here)} == weights

@@ -12,7 +12,7 @@ from luthier.data.example import Rejection
 from luthier.data.read import read_source
 from luthier.data.row_json import dumps
 from luthier.data.sample import Answer, Message, Sample
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 
 CALL = {"name": "look_up", "arguments": {"city": "北京", "days": 2}}
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}

@@ -23,7 +23,7 @@ from luthier.data.profile.sides import write_profile
 from luthier.data.read import open_source
 from luthier.data.sample import Message, Sample
 from luthier.recipe.data_sections.profile import ProfileSection
-from luthier.recipe.schema import Source
+from luthier.recipe.source_section import Source
 from tests.models.tiny_chat import make_chat_tokenizer
 
 HOSTILE = "<script>alert(1)</script>\"'{{ 7 * 7 }}</table></main>"

@@ -64,7 +64,7 @@ def test_rows_and_identity_are_those_of_the_version(store, tmp_path):
 
 def test_a_runs_fingerprint_follows_the_rows_that_a_tag_names(store, tmp_path):
     from luthier.data.read import source_hash
-    from luthier.recipe.schema import Source
+    from luthier.recipe.source_section import Source
 
     def hashed():
         path = f"dataset://reviews@gold?store={store.url}"

@@ -53,7 +53,7 @@ def inspect(
     from luthier.data.template import ChatTemplate
     from luthier.data.tokenizer import load_tokenizer
     from luthier.models.load import locate_base
-    from luthier.recipe.schema import Source
+    from luthier.recipe.source_section import Source
 
     template = ChatTemplate(load_tokenizer(locate_base(base)), chat_template)
     encode = ChatEncoder(template, loss_on=loss_on, max_length=max_length, too_long="truncate")

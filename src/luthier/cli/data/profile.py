@@ -71,7 +71,7 @@ def profile(
 def _read(files: Sequence[Path], options: dict[str, Any], as_json: bool) -> Profiler:
     from luthier.data.profile.profiler import Profiler
     from luthier.data.read import open_source
-    from luthier.recipe.schema import Source
+    from luthier.recipe.source_section import Source
 
     tokenizer = None
     if options["base"]:

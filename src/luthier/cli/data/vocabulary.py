@@ -99,7 +99,7 @@ def _texts(files: Sequence[Path], options: dict[str, Any], as_json: bool) -> lis
     from luthier.data.read import open_source
     from luthier.data.sample import Sample
     from luthier.data.vocabulary.stage import texts_of
-    from luthier.recipe.schema import Source
+    from luthier.recipe.source_section import Source
 
     texts: list[str] = []
     rejected = None

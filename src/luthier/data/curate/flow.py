@@ -39,7 +39,8 @@ from luthier.data.pii import section as pii
 from luthier.data.pii.report import PiiReport, collected
 from luthier.data.pii.vault import Append, writing_map
 from luthier.data.read import read_source
-from luthier.recipe.schema import DataSection, Source
+from luthier.recipe.schema import DataSection
+from luthier.recipe.source_section import Source
 
 PII_MAP_FILE = "pii_map.jsonl"
 

@@ -15,8 +15,9 @@ from luthier.recipe.foreign.axolotl import AXOLOTL
 from luthier.recipe.foreign.draft import SECTIONS, Default, Draft, Kind, Outcome, Tool, Untranslatable
 from luthier.recipe.foreign.llama_factory import LLAMA_FACTORY
 from luthier.recipe.foreign.rules import recipe_name
-from luthier.recipe.schema import Recipe, Source
+from luthier.recipe.schema import Recipe
 from luthier.recipe.section import Section
+from luthier.recipe.source_section import Source
 
 _TOOLS = (LLAMA_FACTORY, AXOLOTL)
 
