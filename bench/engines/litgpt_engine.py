@@ -73,6 +73,8 @@ def main() -> None:
         "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": job["learning_rate"]}},
     }
     with contextlib.redirect_stdout(sys.stderr):
+        # The merge after training reads the arguments of LitGPT's own command line, which this process has not.
+        lora.merge_lora = lambda **_: None
         convert_hf_checkpoint(base, model_name="SmolLM2-135M-Instruct")
         if job["rank"]:
             parts = dict.fromkeys(("query", "key", "value", "projection", "mlp"), True)
