@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -47,7 +48,9 @@ class Subject:
         history: Losses over the steps of its training, as in ``events.jsonl``; empty where unknown.
         dtype: Type of the computation.
         how: Draws, coverage and seed of intervals.
+        recipe_folder: Relative paths of the recipe start here.
         tell: Told how many of how many parts of the examination are done.
+        kept_step: Step of the training whose weights these are; None where unknown.
     """
 
     load: Callable[[], Any]
@@ -60,7 +63,9 @@ class Subject:
     history: Sequence[Mapping[str, Any]]
     dtype: torch.dtype
     how: Resampling
+    recipe_folder: Path = Path()
     tell: Callable[[int, int], None] = lambda done, total: None
+    kept_step: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Over- and under-fitting: training rows against held-out rows, and the course of training."""

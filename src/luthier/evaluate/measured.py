@@ -1,0 +1,74 @@
+"""Measures of a model on any rows, whether it predicts text or has a task's head; and rows to measure it on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from luthier.data.example import Example
+from luthier.data.sample import Sample
+from luthier.evaluate.examination import HeldOut, Subject
+from luthier.evaluate.loss import row_losses
+from luthier.objectives.contract import Measure, Values
+
+LOSS = "eval_loss"
+_GOLDEN = 0.6180339887
+
+
+def measures_of(model: Any, subject: Subject, held_out: HeldOut) -> list[Measure]:
+    """Return the measures of a model on some rows, the loss first, without dropout and gradient.
+
+    Args:
+        model: As it is served.
+        subject: Knows the objective and the type of the computation.
+        held_out: The rows, at least one.
+    """
+    evaluator = subject.objective.evaluator
+    if evaluator is not None:
+        said = evaluator.predict(
+            model, held_out.rows, held_out.samples, dtype=subject.dtype, on_progress=lambda done: None
+        )
+        return list(evaluator.measures(said, held_out.rows, held_out.samples))
+    return [loss_measure(model, subject, held_out.rows)]
+
+
+def loss_measure(model: Any, subject: Subject, rows: Sequence[Example]) -> Measure:
+    """Return the loss per supervised token of a language model."""
+    losses = row_losses(model, subject.objective, rows, dtype=subject.dtype)
+    figures_N2 = np.stack([losses.sums, losses.counts.astype(np.float64)], axis=1)
+    return Measure(LOSS, "Loss per token (nats)", figures_N2, ratio, lower_is_better=True)
+
+
+def ratio(sums: Values) -> Values:
+    """Return first over second of sums [..., 2]."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def spread(held_out: HeldOut, most: int, *, by_sample: bool) -> HeldOut:
+    """Return at most so many rows, spread evenly.
+
+    Args:
+        held_out: All rows.
+        most: How many.
+        by_sample: Count samples and keep all examples of each, as tasks with a head need it; else count examples,
+            which stand for themselves.
+    """
+    if by_sample:
+        samples = held_out.samples
+        return of_samples(held_out, [samples[number] for number in spread_numbers(len(samples), most)])
+    return HeldOut([held_out.rows[number] for number in spread_numbers(len(held_out.rows), most)], ())
+
+
+def of_samples(held_out: HeldOut, samples: Sequence[Sample]) -> HeldOut:
+    """Return some of the samples with the examples that they became."""
+    places = {(sample.source, sample.row) for sample in samples}
+    return HeldOut([row for row in held_out.rows if (row.source, row.row) in places], samples)
+
+
+def spread_numbers(total: int, most: int) -> list[int]:
+    """Return at most so many numbers below ``total``, spread evenly, growing."""
+    if total <= most:
+        return list(range(total))
+    return sorted(sorted(range(total), key=lambda number: (number * _GOLDEN) % 1.0)[:most])
