@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from luthier.evaluate.examination import Examined, Figure
 from luthier.evaluate.gates import GateResult, check_gates
+from luthier.evaluate.judged import ChampionResult, judged_figures
 from luthier.evaluate.metrics import Comparison
 from luthier.evaluate.statistics import Interval
 from luthier.recipe.evaluate_sections.gate import Gate
@@ -26,7 +28,7 @@ def _found(metric: str = "eval_loss", **changes: Any) -> Comparison:
 
 
 def _judge(gate: Gate, *found: Comparison) -> GateResult:
-    (result,) = check_gates([gate], found or (_found(),))
+    (result,) = check_gates([gate], judged_figures(found or (_found(),)))
     return result
 
 
@@ -51,7 +53,7 @@ def test_a_metric_that_was_not_measured_fails_and_is_named() -> None:
 
 
 def test_no_measurement_at_all_fails() -> None:
-    (result,) = check_gates([Gate(metric="eval_loss", max=100.0)], [])
+    (result,) = check_gates([Gate(metric="eval_loss", max=100.0)], {})
     assert not result.passed
 
 
@@ -107,6 +109,94 @@ def test_gates_are_judged_each_for_itself_and_in_order() -> None:
         Gate(metric="rouge_l", min=0.5),
         Gate(metric="eval_loss", max=2),
     ]
-    results = check_gates(gates, [_found(), _found("rouge_l")])
+    results = check_gates(gates, judged_figures([_found(), _found("rouge_l")]))
     assert [result.passed for result in results] == [False, True, True]
-    assert check_gates([], [_found()]) == []
+    assert check_gates([], judged_figures([_found()])) == []
+
+
+def _examined(value: Interval | None, **more: Any) -> Examined:
+    figure = Figure("probe.share", "Share", value, lower_is_better=False, num_rows=80, **more)
+    return Examined("probe", "Probe", [figure])
+
+
+class TestFigures:
+    def test_a_figure_is_judged_like_a_metric(self) -> None:
+        judged = judged_figures([], [_examined(Interval(0.9, 0.8, 0.95))])
+        gates = [Gate(metric="probe.share", min=0.8), Gate(metric="probe.share", min=0.81)]
+        assert [result.passed for result in check_gates(gates, judged)] == [True, False]
+
+    def test_an_undefined_figure_fails_every_gate_with_the_reason(self) -> None:
+        judged = judged_figures([], [_examined(None, why_undefined="group b has no rows")])
+        for demand in ({"min": -1e9}, {"max": 1e9}, {"relative_to": "base", "better_by": -1e9}):
+            (result,) = check_gates([Gate(metric="probe.share", **demand)], judged)
+            assert not result.passed
+            assert result.text == "probe.share is undefined: group b has no rows"
+
+    def test_improvement_over_the_base_decides_where_the_base_was_examined(self) -> None:
+        gate = Gate(metric="probe.share", relative_to="base", better_by=0.0)
+        base, value = Interval(0.5, 0.4, 0.6), Interval(0.9, 0.8, 0.95)
+        better = _examined(value, base=base, improvement=Interval(0.8, 0.2, 1.1))
+        assert check_gates([gate], judged_figures([], [better]))[0].passed
+        (result,) = check_gates([gate], judged_figures([], [_examined(value)]))
+        assert not result.passed
+        assert "the base was not examined" in result.text
+
+
+class TestChampion:
+    GATE = Gate(metric="eval_loss", relative_to="champion", better_by=0.3)
+
+    def test_improvement_over_the_champion_decides_not_that_over_the_base(self) -> None:
+        worse = _found(improvement=Interval(0.1, 0.0, 0.2), partner="champion")
+        better = _found(improvement=Interval(0.5, 0.4, 0.6), partner="champion")
+        for against, passed in ((worse, False), (better, True)):
+            judged = judged_figures([_found()], [], ChampionResult("models:/m/1", [against]))
+            (result,) = check_gates([self.GATE], judged)
+            assert result.passed is passed
+            assert "better than the champion" in result.text
+
+    def test_without_a_champion_the_key_decides_and_the_text_says_so(self) -> None:
+        absent = ChampionResult(why_none="no version of m has the alias champion yet", is_absent=True)
+        judged = judged_figures([_found()], [], absent)
+        failed, passed = check_gates(
+            [self.GATE, self.GATE.model_copy(update={"without_champion": "pass"})], judged
+        )
+        assert not failed.passed and passed.passed
+        assert "no version of m has the alias champion yet" in failed.text
+        assert "without_champion: pass" in passed.text
+
+    def test_a_champion_that_cannot_be_compared_always_fails(self) -> None:
+        broken = ChampionResult("models:/m/1", why_none="the champion models:/m/1 has other classes")
+        judged = judged_figures([_found()], [], broken)
+        (result,) = check_gates([self.GATE.model_copy(update={"without_champion": "pass"})], judged)
+        assert not result.passed
+        assert "other classes" in result.text
+
+    def test_a_limit_beside_it_must_hold_even_without_a_champion(self) -> None:
+        judged = judged_figures([_found()], [], ChampionResult(why_none="none yet", is_absent=True))
+        gate = self.GATE.model_copy(update={"without_champion": "pass", "max": 0.5})
+        assert not check_gates([gate], judged)[0].passed
+
+
+class TestNoise:
+    def test_a_demand_finer_than_the_rows_resolve_is_warned_of(self) -> None:
+        # Half of 0.4 to 0.6 is 10 points; 2.5 points need (10 / 2.5)^2 = 16 times the 50 rows.
+        fine = _judge(Gate(metric="eval_loss", relative_to="base", better_by=0.025))
+        assert fine.passed
+        assert "± 10.0%" in fine.warning and "800 rows" in fine.warning
+        assert _judge(Gate(metric="eval_loss", relative_to="base", better_by=0.11)).warning == ""
+        assert _judge(Gate(metric="eval_loss", relative_to="base", better_by=0.0)).warning == ""
+
+    def test_the_detectable_difference_is_that_of_the_textbook(self) -> None:
+        # 1.959964 + 0.841621 standard errors at 95 % and 80 % power; half the width is 1.959964 of them.
+        (seen,) = _judge(Gate(metric="eval_loss", max=2.0)).resolutions
+        assert seen.half_width == pytest.approx(0.2)
+        assert seen.detectable == pytest.approx(0.2 * (1.959964 + 0.841621) / 1.959964, rel=1e-5)
+
+    def test_a_value_that_meets_the_limit_but_is_not_proved_to_says_how_many_rows_would(self) -> None:
+        undecided = _judge(Gate(metric="eval_loss", max=1.1))  # 1.0 known to 0.2: (0.2 / 0.1)^2 * 50
+        assert not undecided.passed
+        assert "200 rows" in undecided.warning
+        assert (
+            _judge(Gate(metric="eval_loss", max=0.9)).warning == ""
+        )  # no number of rows makes 1.0 less than 0.9
+        assert _judge(Gate(metric="eval_loss", max=1.3)).warning == ""

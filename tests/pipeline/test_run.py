@@ -11,7 +11,7 @@ import pytest
 from luthier.core.errors import GateFailedError
 from luthier.core.events import read_events
 from luthier.core.files import read_json
-from luthier.evaluate.stage import Report
+from luthier.evaluate.report import Report
 from luthier.pipeline.job import Job
 from luthier.pipeline.run import make_plan, run
 from luthier.pipeline.story import summarize

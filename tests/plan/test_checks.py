@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from luthier.core.errors import Fault
-from luthier.plan.checks import check_against_base, check_recipe, measured_metrics
+from luthier.plan.checks import check_against_base, check_recipe
+from luthier.plan.evaluation import measured_metrics
 from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
 from tests.plan.bases import made_base, read_recipe
 

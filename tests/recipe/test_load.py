@@ -173,7 +173,7 @@ WRONG = [
     ("name", "name: ../up"),
     ("gates", "gates: {metric: eval_loss}"),
     ("gates[0]", "gates: [eval_loss]"),
-    ("gates[0].metric", "gates: [{metric: loss}]"),
+    ("gates[0].metric", "gates: [{metric: 3}]"),
     ("train", "train: []"),
     ("train.packing", "train: {packing: 'yes'}"),
     ("train.max_steps", "train: {max_steps: 2.0}"),

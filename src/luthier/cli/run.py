@@ -101,8 +101,11 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if example := summary.get("example"):
         shown = (("asked", "prompt"), ("before", "base"), ("after", "tuned"))
         rows += [(name, shorten(example[key], _SHOWN_CHARACTERS, placeholder=" …")) for name, key in shown]
+    rows.extend((figure["name"], _figure_text(figure)) for figure in summary.get("figures", []))
     for gate in summary.get("gates", []):
         rows.append(("gate", f"{'passed' if gate['passed'] else 'FAILED'}: {gate['text']}"))
+        if gate.get("warning"):
+            rows.append(("", f"warning: {gate['warning']}"))
     if report := summary.get("report"):
         rows.append(("report", report))
     if registered := summary.get("registered"):
@@ -113,9 +116,21 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def _figure_text(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return f"undefined: {figure['why_undefined']}"
+    before = f"base {figure['base']['value']:.4g} → " if figure["base"] else ""
+    value = figure["value"]
+    return f"{before}{value['value']:.4g} ({value['low']:.4g} to {value['high']:.4g})"
+
+
 def _metric_text(metric: dict[str, Any]) -> str:
-    of_baseline = "baseline " if metric.get("partner") == "baseline" else ""
-    text = f"{of_baseline}{metric['base']['value']:.4g} → {metric['tuned']['value']:.4g}"
+    if metric["base"] is None:
+        value = metric["tuned"]
+        return f"{value['value']:.4g} ({value['low']:.4g} to {value['high']:.4g})"
+    partner = metric.get("partner", "base")
+    before = "" if partner == "base" else f"{partner} "
+    text = f"{before}{metric['base']['value']:.4g} → {metric['tuned']['value']:.4g}"
     if gain := metric["improvement"]:
         text += f"  {gain['value']:+.1%} ({gain['low']:+.1%} to {gain['high']:+.1%})"
     return f"{text}  p = {metric['p_value']:.2g}"

@@ -57,7 +57,7 @@ def strict_json(value: Any) -> Any:
     """Return a JSON-like value with null for what JSON has no number for: infinity and NaN."""
     if isinstance(value, Mapping):
         return {name: strict_json(part) for name, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [strict_json(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

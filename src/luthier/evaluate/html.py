@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from luthier.core.charts import Series, line_chart, smoothed
 from luthier.core.page import render_page
+from luthier.core.wording import count_of
 from luthier.evaluate.task_history import history_by_task, mixture_tables
 
 _NAMES = {
@@ -22,18 +23,57 @@ _NAMES = {
 def render_report(content: Mapping[str, Any]) -> str:
     """Return the page for the content of ``report.json``."""
     is_task = "task" in content
+    metrics = content["metrics"]
     history = content.get("history", [])
+    shown = {
+        **content,
+        "tables": [*mixture_tables(history), *content.get("tables", [])],
+        "examinations": [_shown(each) for each in content.get("examinations", ())],
+    }
     return render_page(
         "luthier.evaluate",
         "report.html.jinja",
-        **{**content, "tables": [*mixture_tables(history), *content.get("tables", [])]},
+        **shown,
         is_task=is_task,
+        partner=metrics[0].get("partner", "base") if metrics else "",
+        summary=summary_of(content),
         names=_NAMES,
         loss_chart=Markup(_loss_chart(history, content["task"].get("item", "row") if is_task else "token")),
         task_charts={
             task: Markup(_loss_chart(own, "item")) for task, own in history_by_task(history).items()
         },
     )
+
+
+def summary_of(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a person should read first: the verdict, the gates, and each examination's first finding."""
+    gates, examinations = content.get("gates", []), content.get("examinations", [])
+    if not gates and not examinations:
+        return None
+    failed = [gate for gate in gates if not gate["passed"]]
+    findings = [
+        {**finding, "title": each["title"]}
+        for each in examinations
+        for number, finding in enumerate(each["findings"])
+        if number == 0 or finding["is_bad"]
+    ]
+    num_bad = sum(finding["is_bad"] for finding in findings)
+    if failed:
+        verdict, style = f"Not good enough: {count_of(len(failed), 'gate')} of {len(gates)} failed.", "bad"
+    elif num_bad:
+        passed = "Every gate passed, but " if gates else ""
+        verdict, style = f"{passed}{count_of(num_bad, 'finding')} to look at.", "bad"
+    else:
+        verdict = (
+            f"Good enough: {count_of(len(gates), 'gate')} passed." if gates else "Nothing wrong was found."
+        )
+        style = "good"
+    return {"verdict": verdict, "style": style, "gates": failed, "findings": findings}
+
+
+def _shown(examined: Mapping[str, Any]) -> dict[str, Any]:
+    pictures = [{**picture, "svg": Markup(picture["svg"])} for picture in examined["pictures"]]
+    return {**examined, "pictures": pictures, "has_base": any(f["base"] for f in examined["figures"])}
 
 
 def _loss_chart(history: Sequence[Mapping[str, Any]], item: str) -> str:

@@ -30,24 +30,29 @@ class Comparison:
         metric: ``eval_loss``, ``perplexity``, ``exact_match``, ``rouge_l``, or what the recipe calls it.
         lower_is_better: Direction.
         num_rows: Rows it was measured on.
-        base: Of the base model, or of what the result is compared with.
+        base: Of the base model, or of what the result is compared with; None where it stands alone.
         tuned: Of the result.
         improvement: Relative, positive is better: 0.1 is 10 % less loss or 10 % more score. None where the base is 0;
             its upper end is infinite where many resamples of the base score 0.
-        p_value: Two-sided, of a paired permutation test over the rows.
-        partner: What the result is compared with: ``base``, or ``baseline`` where the task has a head.
+        p_value: Two-sided, of a paired permutation test over the rows; None where it stands alone.
+        partner: What the result is compared with: ``base``, ``champion``, or ``baseline`` where the task has a head.
         title: For people; empty for the metrics of language models, which the report knows.
     """
 
     metric: str
     lower_is_better: bool
     num_rows: int
-    base: Interval
+    base: Interval | None
     tuned: Interval
     improvement: Interval | None
-    p_value: float
+    p_value: float | None
     partner: str = "base"
     title: str = ""
+
+
+def alone(comparison: Comparison) -> Comparison:
+    """Return a metric of a model that is compared with none."""
+    return replace(comparison, base=None, improvement=None, p_value=None, partner="")
 
 
 def compare_losses(base: RowLosses, tuned: RowLosses, how: Resampling) -> list[Comparison]:

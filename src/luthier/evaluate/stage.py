@@ -2,59 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
-from luthier.core.artifact import Artifact
 from luthier.core.errors import DataError
 from luthier.core.events import EventLog
-from luthier.core.files import atomic_folder, strict_json, write_json, write_text
-from luthier.data.example import Example
 from luthier.data.template import ChatTemplate, LossOn
 from luthier.evaluate.answers import Question, asked_by, choose_questions
+from luthier.evaluate.asked import Asked, Partner
 from luthier.evaluate.by_task import answers_by_task, losses_by_task
 from luthier.evaluate.byte_perplexity import supervised_bytes
 from luthier.evaluate.examination import HeldOut
-from luthier.evaluate.gates import GateResult, check_gates
-from luthier.evaluate.html import render_report
+from luthier.evaluate.judged import ChampionResult
 from luthier.evaluate.loss import RowLosses, row_losses
-from luthier.evaluate.metrics import Comparison, compare_answers, compare_byte_perplexity, compare_losses
+from luthier.evaluate.metrics import (
+    Comparison,
+    alone,
+    compare_answers,
+    compare_byte_perplexity,
+    compare_losses,
+)
 from luthier.evaluate.parity import prove_merge, prove_prompts, prove_reload, proves_merge
+from luthier.evaluate.report import Report, conclude
 from luthier.evaluate.same_text import BaseSide, same_text
-from luthier.evaluate.statistics import Resampling
 from luthier.methods.contract import Method
 from luthier.models.chat_model import ChatModel
 from luthier.models.generate import Sampling
 from luthier.objectives.balance import MixedObjective
-from luthier.objectives.contract import Objective
 from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
-from luthier.recipe.evaluate_sections.gate import Gate
 
 _PROVED_ROWS = 200
 _MERGED_ROWS = 4
-
-
-@dataclass(frozen=True)
-class Report(Artifact):
-    """What the result is worth; the whole of it is in ``report.json`` and ``report.html``.
-
-    Args:
-        metrics: Each metric of base and result, with intervals and test.
-        gates: Each gate with its verdict.
-        proofs: What was proved about the saved model, with figures.
-        passed: Whether every gate passed.
-    """
-
-    stage: ClassVar[str] = "evaluate"
-
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    gates: list[dict[str, Any]] = field(default_factory=list)
-    proofs: dict[str, Any] = field(default_factory=dict)
-    passed: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,142 +46,102 @@ class _Measured:
 
 
 def evaluate(
-    load_base: Callable[[], Any],
+    asked: Asked,
+    base: Partner | None,
     model_folder: Path,
-    held_out: HeldOut,
-    objective: Objective,
-    settings: EvaluateSection,
-    gates: Sequence[Gate],
     *,
-    method: Method,
+    method: Method | None,
     loss_on: LossOn,
-    tokenizer: Any,
-    template: ChatTemplate | None,
-    dtype: torch.dtype,
     max_positions: int,
     trained_loss: float | None,
-    story: Mapping[str, Any],
-    seed: int,
-    folder: Path,
-    fingerprint: str,
-    events: EventLog,
-    base_side: BaseSide | None = None,
 ) -> Report:
-    """Measure base and result, judge the gates, prove parity, and write the report.
+    """Measure base and result, examine the result, judge the gates, prove parity, and write the report.
 
     Args:
-        load_base: Returns the base model.
+        asked: What the recipe asks for, and of which model.
+        base: What the result was tuned from, or is compared with; None where it stands alone.
         model_folder: The saved result.
-        held_out: Rows that were not trained.
-        objective: Computes losses.
-        settings: The recipe's evaluate section.
-        gates: The recipe's gates.
-        method: Merges adapters, for the proof.
+        method: Merges adapters, for the proof; None for a model that was made elsewhere, of which nothing is proved.
         loss_on: Which turns were trained.
-        tokenizer: Of the rows.
-        template: Of the rows; None for raw text.
-        dtype: Type of the computation.
         max_positions: Longest text of the model in tokens.
         trained_loss: Held-out loss that the loop measured for these weights; None if it did not.
-        story: What the report tells besides: run, data, training.
-        seed: Of resampling.
-        folder: Gets the report.
-        fingerprint: Of this stage.
-        events: Told about the progress.
-        base_side: How the base reads the rows, where its tokenizer is another one.
 
     Raises:
         TemplateError: Serving would feed other tokens than were trained.
         ModelError: The saved weights do not compute what the trained ones did.
     """
+    subject, settings = asked.subject, asked.settings
+    held_out, template = subject.held_out, subject.template
     if not len(held_out.rows):
         raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
     questions = _questions(held_out, template, settings, max_positions)
-    side = base_side or BaseSide(objective, held_out.rows, tokenizer, template)
-    asked = questions if base_side is None else asked_by(questions, held_out.samples, base_side.template)
-    progress = _Progress(events, total=len(held_out.rows) + len(side.rows) + 2 * len(questions))
-    base_model = ChatModel(load_base(), side.tokenizer, side.template)
-    base = _measure(base_model, side.objective, side.rows, asked, settings, dtype, progress)
-    del base_model
+    champion = asked.champion
+    partners = [one for one in (base, champion.partner if champion else None) if one is not None]
+    items = (len(partners) + 1) * (len(held_out.rows) + len(questions))
+    progress = _Progress(asked.events, total=items)
+    own = BaseSide(subject.objective, held_out.rows, subject.tokenizer, template)
+    before = [_measure_partner(one, own, asked, questions, progress) for one in partners]
     tuned_model = ChatModel.from_folder(model_folder, base_form="packed")
-    tuned = _measure(tuned_model, objective, held_out.rows, questions, settings, dtype, progress)
-    how = Resampling(settings.bootstrap_samples, settings.confidence, seed)
-    both = (base.losses, tuned.losses)
-    if base_side is not None:
-        same = same_text(base.losses, side.rows, side.tokenizer, tuned.losses, held_out.rows, tokenizer)
-        both = (same.base, same.tuned)
-        story = {**story, "same_text": {"left_out": same.num_left_out, **same.per_character()}}
-    comparisons = compare_losses(*both, how) if "perplexity" in settings.metrics else []
-    if "byte_perplexity" in settings.metrics:
-        bytes_N = supervised_bytes(held_out.rows, tokenizer)
-        comparisons.append(compare_byte_perplexity(base.losses, tuned.losses, bytes_N, how))
-    if questions:
-        comparisons += compare_answers(questions, base.answers, tuned.answers, settings.metrics, how)
-    if isinstance(objective, MixedObjective):
-        if "perplexity" in settings.metrics and base_side is None:
-            comparisons += losses_by_task(held_out.rows, *both, how)
-        answers = (base.answers, tuned.answers)
-        comparisons += answers_by_task(held_out.samples, questions, *answers, settings.metrics, how)
-    proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
-    return write_report(
-        folder,
-        fingerprint,
-        story,
+    tuned = _measure(tuned_model, own, questions, settings, subject.dtype, progress)
+    del tuned_model
+    story: dict[str, Any] = {}
+    if base is None:
+        itself = Partner("itself", subject.load)
+        comparisons = [alone(each) for each in _compare(asked, questions, itself, tuned, tuned, story)]
+        base_answers = None
+    else:
+        comparisons = _compare(asked, questions, base, before[0], tuned, story)
+        base_answers = before[0].answers
+    result = None
+    if champion is not None:
+        result = ChampionResult(champion.uri, (), champion.why_none, champion.is_absent)
+        if champion.partner is not None:
+            against = _compare(asked, questions, champion.partner, before[-1], tuned, {})
+            result = replace(result, comparisons=against)
+    proofs: dict[str, Any] = {}
+    if method is not None:
+        proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
+    return conclude(
+        replace(asked, story={**asked.story, **story}),
         comparisons,
-        check_gates(gates, comparisons),
+        result,
         proofs,
-        confidence=settings.confidence,
-        generations=_side_by_side(questions, base.answers, tuned.answers),
+        generations=_side_by_side(questions, base_answers, tuned.answers),
     )
 
 
-def write_report(
-    folder: Path,
-    fingerprint: str,
-    story: Mapping[str, Any],
-    comparisons: Sequence[Comparison],
-    verdicts: Sequence[GateResult],
-    proofs: Mapping[str, Any],
-    *,
-    confidence: float,
-    **further: Any,
-) -> Report:
-    """Write ``report.json`` and ``report.html``, and return what the next stages need of them.
-
-    Args:
-        folder: Gets the report.
-        fingerprint: Of the evaluate stage.
-        story: What the report tells besides: run, data, training.
-        comparisons: The metrics of both sides.
-        verdicts: The gates, judged.
-        proofs: What was proved about the saved model.
-        confidence: Coverage of the intervals.
-        **further: Other parts of the page, such as ``generations`` or ``tables``.
-    """
-    content: dict[str, Any] = {
-        **story,
-        "confidence": confidence,
-        "metrics": [asdict(comparison) for comparison in comparisons],
-        "gates": [asdict(verdict) for verdict in verdicts],
-        "passed": all(verdict.passed for verdict in verdicts),
-        "proofs": dict(proofs),
-        **further,
-    }
-    with atomic_folder(folder) as partial:
-        write_json(partial / "report.json", strict_json(content))
-        write_text(partial / "report.html", render_report(content))
-    return Report(
-        folder=folder,
-        fingerprint=fingerprint,
-        metrics=content["metrics"],
-        gates=content["gates"],
-        proofs=content["proofs"],
-        passed=content["passed"],
-    ).save()
+def _compare(
+    asked: Asked,
+    questions: Sequence[Question],
+    partner: Partner,
+    before: _Measured,
+    tuned: _Measured,
+    story: dict[str, Any],
+) -> list[Comparison]:
+    """Return the metrics of the result, compared with those of a partner; ``story`` gets what the report tells."""
+    subject, settings, side = asked.subject, asked.settings, partner.side
+    rows, how = subject.held_out.rows, subject.how
+    both = (before.losses, tuned.losses)
+    if side is not None:
+        same = same_text(before.losses, side.rows, side.tokenizer, tuned.losses, rows, subject.tokenizer)
+        both = (same.base, same.tuned)
+        story["same_text"] = {"left_out": same.num_left_out, **same.per_character()}
+    found = compare_losses(*both, how) if "perplexity" in settings.metrics else []
+    if "byte_perplexity" in settings.metrics and side is None:
+        bytes_N = supervised_bytes(rows, subject.tokenizer)
+        found.append(compare_byte_perplexity(before.losses, tuned.losses, bytes_N, how))
+    if questions:
+        found += compare_answers(questions, before.answers, tuned.answers, settings.metrics, how)
+    if isinstance(subject.objective, MixedObjective):
+        if "perplexity" in settings.metrics and side is None:
+            found += losses_by_task(rows, *both, how)
+        answers = (before.answers, tuned.answers)
+        found += answers_by_task(subject.held_out.samples, questions, *answers, settings.metrics, how)
+    return [replace(each, partner=partner.name) for each in found]
 
 
 class _Progress:
-    """Counts what is done over both models and tells it."""
+    """Counts what is done over all models and tells it."""
 
     def __init__(self, events: EventLog, total: int) -> None:
         self._events = events
@@ -227,17 +169,26 @@ def _questions(
     )
 
 
+def _measure_partner(
+    partner: Partner, own: BaseSide, asked: Asked, questions: Sequence[Question], progress: _Progress
+) -> _Measured:
+    side = partner.side or own
+    if partner.side is not None and questions:
+        questions = asked_by(questions, asked.subject.held_out.samples, side.template)
+    model = ChatModel(partner.load(), side.tokenizer, side.template)
+    return _measure(model, side, questions, asked.settings, asked.subject.dtype, progress)
+
+
 def _measure(
     model: ChatModel,
-    objective: Objective,
-    rows: Sequence[Example],
+    side: BaseSide,
     questions: Sequence[Question],
     settings: EvaluateSection,
     dtype: torch.dtype,
     progress: _Progress,
 ) -> _Measured:
-    losses = row_losses(model.model, objective, rows, dtype=dtype, on_progress=progress.at)
-    progress.next_part(len(rows))
+    losses = row_losses(model.model, side.objective, side.rows, dtype=dtype, on_progress=progress.at)
+    progress.next_part(len(side.rows))
     answers = model.answers(
         [question.prompt_ids for question in questions],
         Sampling(max_new_tokens=settings.max_new_tokens),
@@ -269,9 +220,10 @@ def _proofs(
 
 
 def _side_by_side(
-    questions: Sequence[Question], base: Sequence[str], tuned: Sequence[str]
-) -> list[dict[str, str]]:
+    questions: Sequence[Question], base: Sequence[str] | None, tuned: Sequence[str]
+) -> list[dict[str, str | None]]:
+    before = [None] * len(questions) if base is None else [answer.strip() for answer in base]
     return [
-        {"row": q.place, "prompt": q.prompt, "reference": q.reference, "base": b.strip(), "tuned": t.strip()}
-        for q, b, t in zip(questions, base, tuned, strict=True)
+        {"row": q.place, "prompt": q.prompt, "reference": q.reference, "base": b, "tuned": t.strip()}
+        for q, b, t in zip(questions, before, tuned, strict=True)
     ]

@@ -2,96 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from luthier.core.errors import DataError
-from luthier.core.events import EventLog
-from luthier.evaluate.examination import HeldOut
-from luthier.evaluate.gates import check_gates
+from luthier.evaluate.asked import Asked
+from luthier.evaluate.judged import ChampionResult
 from luthier.evaluate.metrics import Comparison
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
-from luthier.evaluate.stage import Report, write_report
+from luthier.evaluate.report import Report, conclude
 from luthier.evaluate.statistics import Resampling, Values, compare_sums, sums_intervals
 from luthier.methods.contract import Method
-from luthier.models.load import load_trained
 from luthier.objectives.contract import Measure, TaskEvaluator
-from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
-from luthier.recipe.evaluate_sections.gate import Gate
 
 _MERGED_ROWS = 4
 
 
 def evaluate_task(
-    model_folder: Path,
-    held_out: HeldOut,
+    asked: Asked,
     evaluator: TaskEvaluator,
-    settings: EvaluateSection,
-    gates: Sequence[Gate],
+    model_folder: Path,
     *,
-    method: Method,
-    dtype: torch.dtype,
+    method: Method | None,
     trained_loss: float | None,
-    story: Mapping[str, Any],
-    seed: int,
-    folder: Path,
-    fingerprint: str,
-    events: EventLog,
 ) -> Report:
-    """Measure result and baseline, judge the gates, prove parity, and write the report.
+    """Measure result and baseline, examine the result, judge the gates, prove parity, and write the report.
 
     Args:
-        model_folder: The saved result.
-        held_out: Rows that were not trained.
+        asked: What the recipe asks for, and of which model.
         evaluator: Of the objective.
-        settings: The recipe's evaluate section.
-        gates: The recipe's gates.
-        method: Merges adapters, for the proof.
-        dtype: Type of the computation.
+        model_folder: The saved result.
+        method: Merges adapters, for the proof; None for a model that was made elsewhere, of which nothing is proved.
         trained_loss: Held-out loss that the loop measured for these weights; None if it did not.
-        story: What the report tells besides: run, data, training.
-        seed: Of resampling.
-        folder: Gets the report.
-        fingerprint: Of this stage.
-        events: Told about the progress.
 
     Raises:
         ModelError: The saved weights do not compute what the trained ones did.
     """
-    rows, samples = held_out.rows, held_out.samples
+    subject, settings = asked.subject, asked.settings
+    rows, samples, how = subject.held_out.rows, subject.held_out.samples, subject.how
     if not len(rows):
         raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
-    model, _ = load_trained(model_folder, dtype=dtype)
-    total = len(rows)
+    champion = asked.champion
+    total = len(rows) * (2 if champion and champion.partner else 1)
 
-    def tell(done: int) -> None:
-        events.emit("progress", stage="evaluate", done=done, total=total)
+    def predicted(model: Any, before: int) -> Any:
+        def tell(done: int) -> None:
+            asked.events.emit("progress", stage="evaluate", done=before + done, total=total)
 
-    said = evaluator.predict(model, rows, samples, dtype=dtype, on_progress=tell)
+        return evaluator.predict(model, rows, samples, dtype=subject.dtype, on_progress=tell)
+
+    said = predicted(subject.load(), 0)
     tuned = evaluator.measures(said, rows, samples)
     baseline = evaluator.measures(evaluator.baseline(rows, samples), rows, samples)
-    how = Resampling(settings.bootstrap_samples, settings.confidence, seed)
     comparisons = compare_measures(baseline, tuned, settings.metrics, how)
+    result = None
+    if champion is not None:
+        result = ChampionResult(champion.uri, (), champion.why_none, champion.is_absent)
+        if champion.partner is not None:
+            its = evaluator.measures(predicted(champion.partner.load(), len(rows)), rows, samples)
+            against = compare_measures(its, tuned, settings.metrics, how, partner="champion")
+            result = replace(result, comparisons=against)
     tables, details = evaluator.details(said, rows, samples, partial(_intervals, how))
     proofs: dict[str, Any] = {}
     if trained_loss is not None:
         reloaded = next(c.tuned.value for c in comparisons if c.metric == "eval_loss")
         proofs["reload"] = prove_reload(trained_loss, reloaded)
-    if proves_merge(model_folder):
+    if method is not None and proves_merge(model_folder):
         proofs["merge"] = prove_merge(model_folder, method, rows[:_MERGED_ROWS])
-    return write_report(
-        folder,
-        fingerprint,
-        story,
+    return conclude(
+        asked,
         comparisons,
-        check_gates(gates, comparisons),
+        result,
         proofs,
-        confidence=settings.confidence,
         generations=[],
         tables=[asdict(table) for table in tables],
         task=details,
@@ -105,11 +90,16 @@ def _intervals(
 
 
 def compare_measures(
-    baseline: Sequence[Measure], tuned: Sequence[Measure], wanted: Sequence[str], how: Resampling
+    before: Sequence[Measure],
+    tuned: Sequence[Measure],
+    wanted: Sequence[str],
+    how: Resampling,
+    *,
+    partner: str = "baseline",
 ) -> list[Comparison]:
     """Return the wanted metrics of both, and the loss."""
     comparisons = []
-    for one, other in zip(baseline, tuned, strict=True):
+    for one, other in zip(before, tuned, strict=True):
         kind = one.name.rpartition(".")[2]  # of several tasks: TASK.METRIC
         if kind != "eval_loss" and kind not in wanted:
             continue
@@ -125,7 +115,7 @@ def compare_measures(
                 tuned=found.tuned,
                 improvement=found.improvement,
                 p_value=found.p_value,
-                partner="baseline",
+                partner=partner,
                 title=one.title,
             )
         )

@@ -230,8 +230,13 @@ def load_trained(folder: Path, *, dtype: torch.dtype, base_form: BaseForm = "pac
     if saved_head(folder) is not None:
         saved = read_json(folder / "config.json").get("pad_token_id")
         model.config.get_text_config().pad_token_id = saved
+    return model.eval(), text_folder_of(folder)
+
+
+def text_folder_of(folder: Path) -> Path:
+    """Return the folder that holds the tokenizer of a model: its own, or its base's where an adapter has none."""
     has_tokenizer = (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file()
-    return model.eval(), folder if has_tokenizer else base_folder
+    return folder if has_tokenizer or not is_adapter(folder) else base_of_adapter(folder)
 
 
 def is_adapter(folder: Path) -> bool:

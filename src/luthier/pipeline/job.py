@@ -19,7 +19,7 @@ from luthier.data.encode import LearningEncoder
 from luthier.data.prepare import DatasetVersion
 from luthier.data.template import ChatTemplate
 from luthier.data.vocabulary.stage import Vocabulary
-from luthier.evaluate.stage import Report
+from luthier.evaluate.report import Report
 from luthier.methods.build import build_method
 from luthier.methods.contract import Method
 from luthier.methods.new_tokens import NewTokens

@@ -8,7 +8,7 @@ from luthier.core.artifact import Artifact
 from luthier.core.errors import GateFailedError
 from luthier.core.events import EventLog, Listener
 from luthier.core.files import remove_partial
-from luthier.evaluate.stage import Report
+from luthier.evaluate.report import Report
 from luthier.models.load import locate_base
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.phases import told_of, whole_model

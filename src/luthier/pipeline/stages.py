@@ -10,20 +10,16 @@ from typing import Any
 from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
 from luthier.data.curate.stage import CuratedRows, curate
-from luthier.data.example import Rejection
-from luthier.data.full_blocks import FillingEncoder
-from luthier.data.prepare import DatasetVersion, prepare, read_examples, read_samples
+from luthier.data.prepare import DatasetVersion, prepare, read_examples
 from luthier.data.vocabulary.stage import Vocabulary, listed_terms, make_vocabulary
-from luthier.evaluate.examination import HeldOut
-from luthier.evaluate.same_text import BaseSide
-from luthier.evaluate.stage import Report, evaluate
-from luthier.evaluate.task import evaluate_task
+from luthier.evaluate.report import Report
 from luthier.models.chat_model import stop_token_ids
 from luthier.models.load import ResultRecord
+from luthier.pipeline.evaluation import evaluate_fingerprint, make_report
 from luthier.pipeline.job import Job
 from luthier.pipeline.rows import DATA_MODELS, ENCODING_KEYS, rows_fingerprint
-from luthier.pipeline.story import lineage, read_history, story_of
-from luthier.plan.checks import has_eval_rows
+from luthier.pipeline.story import lineage, read_history
+from luthier.plan.held_out import has_eval_rows
 from luthier.plan.resolve import Plan
 from luthier.registry.mlflow_registry import TrackedRun
 from luthier.registry.stage import ModelVersion, register
@@ -196,71 +192,6 @@ def _base_name(job: Job) -> str:
     return str(beside.resolve()) if beside.exists() else base
 
 
-def _evaluate_fingerprint(job: Job) -> str:
-    recipe = job.recipe
-    gates = [gate.model_dump() for gate in recipe.gates]
-    return fingerprint(job.trained.fingerprint, recipe.evaluate.model_dump(), gates, recipe.seed)
-
-
-def _make_report(job: Job, digest: str) -> Report:
-    recipe = job.recipe
-    if job.objective.evaluator is not None:
-        return _make_task_report(job, digest)
-    is_chat = job.template is not None
-    return evaluate(
-        job.load_base,
-        job.trained.folder,
-        HeldOut(read_examples(job.dataset, "eval"), read_samples(job.dataset, "eval") if is_chat else ()),
-        job.objective,
-        recipe.evaluate,
-        recipe.gates,
-        method=job.method,
-        loss_on=getattr(recipe.objective, "loss_on", "all"),
-        tokenizer=job.tokenizer,
-        template=job.template,
-        dtype=job.dtype,
-        max_positions=job.plan.base.max_positions,
-        trained_loss=job.trained.eval_loss,
-        story=story_of(job),
-        seed=recipe.seed,
-        folder=job.folder.path / "report",
-        fingerprint=digest,
-        events=job.events,
-        base_side=_base_side(job) if job.vocabulary else None,
-    )
-
-
-def _base_side(job: Job) -> BaseSide:
-    """Return the held-out rows as the base reads them, whose vocabulary is another one."""
-    text = job.base_text
-    encoder = text.objective.encoder
-    if isinstance(encoder, FillingEncoder):
-        encoder = encoder.by_row
-    encoded = (encoder(sample) for sample in read_samples(job.dataset, "eval"))
-    rows = [example for result in encoded if not isinstance(result, Rejection) for example in result]
-    return BaseSide(text.objective, rows, text.tokenizer, text.template)
-
-
-def _make_task_report(job: Job, digest: str) -> Report:
-    evaluator = job.objective.evaluator
-    assert evaluator is not None
-    return evaluate_task(
-        job.trained.folder,
-        HeldOut(read_examples(job.dataset, "eval"), read_samples(job.dataset, "eval")),
-        evaluator,
-        job.recipe.evaluate,
-        job.recipe.gates,
-        method=job.method,
-        dtype=job.dtype,
-        trained_loss=job.trained.eval_loss,
-        story=story_of(job),
-        seed=job.recipe.seed,
-        folder=job.folder.path / "report",
-        fingerprint=digest,
-        events=job.events,
-    )
-
-
 def _register_fingerprint(job: Job) -> str:
     judged = job.report.fingerprint if job.report else job.trained.fingerprint
     assert job.recipe.register_
@@ -275,6 +206,9 @@ def _make_version(job: Job, digest: str) -> ModelVersion:
     for metric in report.metrics if report else ():
         metrics[f"{metric['partner']}_{metric['metric']}"] = metric["base"]["value"]
         metrics[metric["metric"]] = metric["tuned"]["value"]
+    for figure in report.figures if report else ():
+        if figure["value"] is not None:
+            metrics[figure["name"]] = figure["value"]["value"]
     records = [job.folder.path / name for name in ("recipe.yaml", "plan.json", "lock.json", "receipt.json")]
     reports = [report.folder / name for name in ("report.json", "report.html")] if report else []
     return register(
@@ -312,8 +246,8 @@ STAGES: tuple[Stage, ...] = (
         "report",
         Report,
         lambda plan: has_eval_rows(plan.recipe),
-        _evaluate_fingerprint,
-        _make_report,
+        evaluate_fingerprint,
+        make_report,
     ),
     Stage(
         "register",

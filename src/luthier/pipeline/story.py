@@ -9,7 +9,7 @@ from typing import Any
 from luthier.core.files import read_json
 from luthier.core.run_folder import RunFolder
 from luthier.data.prepare import DatasetVersion
-from luthier.evaluate.stage import Report
+from luthier.evaluate.report import Report
 from luthier.models.heads import saved_head
 from luthier.pipeline.job import Job
 from luthier.plan.lock import lock_facts
@@ -141,6 +141,7 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
         summary["next"] = "chat" if saved_head(path / "model") is None else "predict"
     if report := Report.load(path / "report"):
         summary["metrics"] = report.metrics
+        summary["figures"] = report.figures
         summary["gates"] = report.gates
         summary["passed"] = report.passed
         summary["report"] = str(path / "report" / "report.html")

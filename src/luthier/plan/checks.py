@@ -9,14 +9,15 @@ from pathlib import Path
 
 from luthier.core.errors import Fault
 from luthier.core.version_address import is_address
-from luthier.plan.answer_metrics import GENERATED
 from luthier.plan.base_facts import BaseFacts
 from luthier.plan.classification import check_classification
 from luthier.plan.compatibility import check_method, check_method_against_base
+from luthier.plan.evaluation import check_evaluation
 from luthier.plan.four_bit import check_four_bit, check_four_bit_against_base
-from luthier.plan.multitask import check_multitask, measured_of_tasks
+from luthier.plan.gates import check_gates
+from luthier.plan.held_out import has_eval_rows
+from luthier.plan.multitask import check_multitask
 from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
-from luthier.recipe.evaluate_sections.gate import Gate
 from luthier.recipe.objective_sections import SftObjective
 from luthier.recipe.schema import DataSection, Recipe
 from luthier.recipe.source_section import Source
@@ -41,16 +42,10 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
     yield from check_four_bit(recipe, written)
     yield from check_multitask(recipe, written)
     yield from check_classification(recipe)
-    yield from _check_evaluation(recipe, written)
-    for index, gate in enumerate(recipe.gates):
-        yield from _check_gate(recipe, gate, f"gates[{index}]")
+    yield from check_evaluation(recipe, written, folder)
+    yield from check_gates(recipe, written)
     if recipe.register_ and importlib.util.find_spec("mlflow") is None:
         yield Fault("register", "needs mlflow, which is not installed", "pip install 'luthier[registry]'")
-
-
-def has_eval_rows(recipe: Recipe) -> bool:
-    """Return whether the recipe holds rows out."""
-    return recipe.data.eval.divides or bool(recipe.data.eval.sources)
 
 
 def check_data(data: DataSection, written: Collection[str], folder: Path) -> Iterator[Fault]:
@@ -188,84 +183,6 @@ def _check_train(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
                 yield Fault(
                     f"train.{key}", "has no effect: there are no held-out rows", "data.eval.split: 0.1"
                 )
-
-
-def _check_evaluation(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
-    evaluate = recipe.evaluate
-    asked = [key for key in ("metrics", "num_generations", "max_new_tokens", "bootstrap_samples", "confidence")
-             if f"evaluate.{key}" in written]  # fmt: skip
-    if not has_eval_rows(recipe):
-        yield from (Fault(f"evaluate.{key}", "has no effect: there are no held-out rows", "data.eval.split: 0.1")
-                    for key in asked)  # fmt: skip
-        return
-    objective = recipe.objective
-    generated = [m for m in evaluate.metrics if m in GENERATED]
-    unknown = [m for m in evaluate.metrics if m not in objective.metrics]
-    if unknown and "metrics" in asked:
-        problem = (
-            f"{', '.join(unknown)} cannot be measured: objective {objective.name} reads {objective.reads}"
-        )
-        yield Fault("evaluate.metrics", problem, f"metrics: [{', '.join(objective.metrics)}]")
-    elif "byte_perplexity" in evaluate.metrics and recipe.vocabulary is not None:
-        problem = "byte_perplexity: base and result read other rows with another vocabulary"
-        yield Fault("evaluate.metrics", problem, "perplexity, which then compares the same text")
-    elif not evaluate.metrics and objective.has_head:
-        yield Fault("evaluate.metrics", "is empty", f"metrics: [{', '.join(objective.metrics)}]")
-    if not objective.is_chat:
-        for key in ("num_generations", "max_new_tokens"):
-            if key in asked:
-                yield Fault(
-                    f"evaluate.{key}", f"has no effect: {objective.name} has no prompts to answer in words"
-                )
-    elif evaluate.num_generations == 0:
-        if generated and "metrics" in asked:
-            yield Fault(
-                "evaluate.metrics", f"{', '.join(generated)} cannot be measured with num_generations: 0"
-            )
-        if "max_new_tokens" in asked:
-            yield Fault("evaluate.max_new_tokens", "has no effect with num_generations: 0")
-
-
-def measured_metrics(recipe: Recipe) -> set[str]:
-    """Return the gate metrics that the evaluate stage will measure."""
-    if not has_eval_rows(recipe):
-        return set()
-    if recipe.objective.has_head:
-        if of_tasks := measured_of_tasks(recipe):
-            return {"eval_loss", *of_tasks}
-        is_default = not set(recipe.evaluate.metrics) <= set(recipe.objective.metrics)
-        return {"eval_loss", *(recipe.objective.metrics if is_default else recipe.evaluate.metrics)}
-    metrics = {"eval_loss", "perplexity"} if "perplexity" in recipe.evaluate.metrics else set()
-    metrics |= {"byte_perplexity"} & set(recipe.evaluate.metrics)
-    if recipe.objective.is_chat and recipe.evaluate.num_generations:
-        metrics |= {GENERATED[m] for m in recipe.evaluate.metrics if m in GENERATED}
-    return metrics | measured_of_tasks(recipe)
-
-
-def _check_gate(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
-    if (gate.relative_to is None) != (gate.better_by is None):
-        present, absent = (
-            ("better_by", "relative_to") if gate.relative_to is None else ("relative_to", "better_by")
-        )
-        yield Fault(f"{path}.{present}", f"has no effect without {absent}")
-    partner = "baseline" if recipe.objective.has_head else "base"
-    if gate.relative_to is not None and gate.relative_to != partner:
-        why = "the base's head is random" if recipe.objective.has_head else "there is no such baseline"
-        yield Fault(f"{path}.relative_to", f"{gate.relative_to}: {why}", f"relative_to: {partner}")
-    if gate.better_by is None and gate.min is None and gate.max is None:
-        yield Fault(path, "demands nothing", "add min, max, or relative_to with better_by")
-    if gate.min is not None and gate.max is not None and gate.min > gate.max:
-        yield Fault(path, f"can never pass: min {gate.min} is above max {gate.max}")
-    name = f"{gate.task}.{gate.metric}" if gate.task else gate.metric
-    if name not in measured_metrics(recipe):
-        why = (
-            "is not measured by this recipe's evaluate section"
-            if has_eval_rows(recipe)
-            else "needs held-out rows"
-        )
-        by_task = any(measured.endswith(f".{gate.metric}") for measured in measured_metrics(recipe))
-        cure = "name the task: it is measured task by task" if by_task and not gate.task else None
-        yield Fault(f"{path}.metric", f"{gate.metric} {why}", cure)
 
 
 def check_against_base(

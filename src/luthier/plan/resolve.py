@@ -11,11 +11,12 @@ from typing import Any
 from luthier.core.errors import Fault, LuthierError, RecipeError
 from luthier.plan.answer_metrics import GENERATED
 from luthier.plan.base_facts import BaseFacts, read_base_facts
-from luthier.plan.checks import check_against_base, check_recipe, has_eval_rows
+from luthier.plan.checks import check_against_base, check_recipe
 from luthier.plan.compatibility import TRAITS, unpacked
 from luthier.plan.four_bit import bytes_saved
 from luthier.plan.freezing import schedule_faults
 from luthier.plan.hardware import Hardware, detect_hardware
+from luthier.plan.held_out import has_eval_rows
 from luthier.plan.memory import MOST_TOKENS, MemoryNeed, memory_need
 from luthier.plan.trainable import Trainable, count_trainable
 from luthier.plan.vocabulary import most_trainable

@@ -218,6 +218,24 @@ class Registry:
         self._check_version(name, number)
         return self.version(name, number)
 
+    def champion(self, name: str, alias: str, *, run: str) -> Version | None:
+        """Return the version that an alias points to; of versions that a run made itself, the one they replaced.
+
+        Args:
+            name: Of the registered model.
+            alias: Of the champion.
+            run: Id of the Luthier run that is to be compared with it.
+
+        Returns:
+            None where there is no such model, alias or earlier version.
+        """
+        if name not in self.names() or alias not in self._aliases(name):
+            return None
+        with _explained(self.uri):
+            history = self._history(name, alias)
+        versions = (self.version(name, number) for number in reversed(history))
+        return next((version for version in versions if version.run != run), None)
+
     def model_folder(self, uri: str) -> Path:
         """Return a local folder with the files of a version, whose content is checked by hash.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from luthier.recipe.evaluate_sections.examination import ExaminationSection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
 TaskMetric = Literal[
@@ -31,3 +32,9 @@ class EvaluateSection(Section):
     max_new_tokens: PositiveInt = Field(128, description="Longest generated answer in tokens.")
     bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
+
+    @property
+    def examinations(self) -> dict[str, ExaminationSection]:
+        """Sections of the examinations that are asked for, by their key, in the order of the schema."""
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: value for name, value in values if isinstance(value, ExaminationSection)}

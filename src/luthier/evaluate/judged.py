@@ -1,0 +1,97 @@
+"""Judged figures: what gates look up by name, be it a metric of the held-out rows or a figure of an examination."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from luthier.evaluate.examination import Examined, Figure
+from luthier.evaluate.metrics import Comparison
+from luthier.evaluate.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A figure compared with that of another model.
+
+    Args:
+        interval: Relative improvement, positive is better; None where there is none.
+        why_none: What was missing.
+        is_absent: Whether there is no such model at all.
+    """
+
+    interval: Interval | None
+    why_none: str = ""
+    is_absent: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A figure that gates may judge.
+
+    Args:
+        value: Of the model; None where it is undefined.
+        num_rows: Rows, or attempts, that it stands on.
+        gains: By what it is compared with: ``base``, ``baseline`` or ``champion``.
+        why_undefined: What was missing, where ``value`` is None.
+    """
+
+    value: Interval | None
+    num_rows: int
+    gains: Mapping[str, Gain] = field(default_factory=dict)
+    why_undefined: str = ""
+
+
+@dataclass(frozen=True)
+class ChampionResult:
+    """The registered champion on the same held-out rows.
+
+    Args:
+        uri: Its version; empty where there is none.
+        comparisons: The same metrics, compared with it.
+        why_none: Why there are no comparisons.
+        is_absent: Whether no version has the alias.
+    """
+
+    uri: str = ""
+    comparisons: Sequence[Comparison] = ()
+    why_none: str = ""
+    is_absent: bool = False
+
+
+def judged_figures(
+    comparisons: Sequence[Comparison],
+    examined: Sequence[Examined] = (),
+    champion: ChampionResult | None = None,
+) -> dict[str, Judged]:
+    """Return everything that gates may judge, by name."""
+    found = {comparison.metric: _of_comparison(comparison) for comparison in comparisons}
+    found |= {figure.name: _of_figure(figure) for each in examined for figure in each.figures}
+    if champion is None:
+        return found
+    against = {each.metric: each for each in champion.comparisons}
+    for name, judged in found.items():
+        gain = Gain(None, champion.why_none or f"{name} was not measured of it", champion.is_absent)
+        if name in against:
+            gain = _gain_of(against[name])
+        found[name] = replace(judged, gains={**judged.gains, "champion": gain})
+    return found
+
+
+def _of_comparison(comparison: Comparison) -> Judged:
+    gains = {comparison.partner: _gain_of(comparison)} if comparison.base is not None else {}
+    return Judged(comparison.tuned, comparison.num_rows, gains)
+
+
+def _gain_of(comparison: Comparison) -> Gain:
+    return Gain(
+        comparison.improvement,
+        f"the {comparison.partner} scores 0, so no relative improvement exists; use min",
+    )
+
+
+def _of_figure(figure: Figure) -> Judged:
+    why = "the base was not examined" if figure.base is None else "no relative improvement exists"
+    return Judged(
+        figure.value, figure.num_rows, {"base": Gain(figure.improvement, why)}, figure.why_undefined
+    )
