@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import torch
-from accelerate import Accelerator
 
 from luthier.core.errors import Interrupted, NonFiniteLossError, TrainingError
 from luthier.core.events import EventLog
@@ -24,6 +23,7 @@ from luthier.methods.contract import Progress, StepHooks, trained_parameters
 from luthier.objectives.balance import Balance, HeldOutLoss, ItemMean, MixedObjective
 from luthier.objectives.contract import Objective
 from luthier.recipe.schema import TrainSection
+from luthier.train.accelerator import plain_accelerator
 from luthier.train.batches import StepPlan, split_by_group, split_by_rows
 from luthier.train.checkpoint import CheckpointStore, TrainState
 from luthier.train.interrupt import StopSignal
@@ -87,7 +87,7 @@ class Loop:
         events: EventLog,
         hooks: StepHooks | None = None,
     ) -> None:
-        self._accelerator = Accelerator()
+        self._accelerator = plain_accelerator()
         if self._accelerator.num_processes > 1:
             raise TrainingError(
                 f"{self._accelerator.num_processes} processes were launched; this version trains with one",
