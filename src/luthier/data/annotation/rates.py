@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 
-def wilson_interval(num_events: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(num_events: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return the interval of a share; honest where events are few or none.
 
     Reference: Wilson (1927), Probable inference, the law of succession, and statistical inference.

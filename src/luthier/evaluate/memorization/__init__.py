@@ -1,0 +1,1 @@
+"""Examination: whether training rows can be extracted, or told from others."""
