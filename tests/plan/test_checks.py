@@ -284,6 +284,36 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"gates": gate(max=1.0), "evaluate": {"metrics": ["rouge"]}},
         {"gates": [{"metric": "rouge_l", "min": 0.1}], "evaluate": {"metrics": ["rouge"]}},
     ),
+    (
+        "gates[0].metric",
+        "not measured",
+        {"gates": [{"metric": "rouge", "min": 0.1}]},
+        {"gates": [{"metric": "rouge_l", "min": 0.1}]},
+    ),
+    (
+        "gates[0].without_champion",
+        "not relative to the champion",
+        {"gates": gate(max=1.0, without_champion="pass")},
+        {
+            "gates": gate(relative_to="champion", better_by=0.0, without_champion="pass"),
+            "register": {"name": "m"},
+        },
+    ),
+    (
+        "gates[0].relative_to",
+        "no registered model",
+        {"gates": gate(relative_to="champion", better_by=0.0)},
+        {"gates": gate(relative_to="champion", better_by=0.0), "register": {"name": "m"}},
+    ),
+    (
+        "register.champion_alias",
+        "no gate",
+        {"register": {"name": "m", "champion_alias": "best"}},
+        {
+            "register": {"name": "m", "champion_alias": "best"},
+            "gates": gate(relative_to="champion", better_by=0.0),
+        },
+    ),
 ]
 
 

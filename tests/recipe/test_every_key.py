@@ -26,6 +26,7 @@ from luthier.pipeline import stages, text_side
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import make_plan, run
 from luthier.recipe.load import load
+from luthier.recipe.objective_sections import SftObjective
 from luthier.recipe.schema import PhaseSection, Recipe, sections_in
 from luthier.registry.stage import ModelVersion
 from luthier.train import checkpoint
@@ -272,6 +273,8 @@ GATES = (
 )
 REGISTER = "register={name: one, alias: a, tracking_uri: 'sqlite:///one.db'}"
 
+CHAMPION = "gates=[{metric: eval_loss, relative_to: champion, better_by: 0}]"
+
 CHANGES: dict[str, Change] = {
     "name": change(folder_name, "name=other"),
     "seed": change(weights, "seed=7"),
@@ -389,6 +392,7 @@ CHANGES: dict[str, Change] = {
     "train.warmup_ratio": change(weights, "train.warmup_ratio=0.5"),
     "train.warmup_steps": change(weights, "train.warmup_steps=4"),
     "train.weight_decay": change(weights, "train.weight_decay=0.5"),
+    "train.optim": change(weights, "train.optim=adafactor"),
     "train.adam_beta1": change(weights, "train.adam_beta1=0.5"),
     "train.adam_beta2": change(weights, "train.adam_beta2=0.9"),
     "train.adam_epsilon": change(weights, "train.adam_epsilon=0.01"),
@@ -413,10 +417,16 @@ CHANGES: dict[str, Change] = {
     "gates[].metric": change(partial(report, "gates"), "gates.0.metric=perplexity", before=(GATE,)),
     "gates[].relative_to": change(partial(report, "gates"), GATES[1], before=(GATE,)),
     "gates[].better_by": change(partial(report, "gates"), "gates.0.better_by=0.99", before=GATES[:1]),
+    "gates[].without_champion": change(
+        partial(report, "gates"), "gates.0.without_champion=pass", before=(CHAMPION, REGISTER),
+    ),
     "gates[].min": change(partial(report, "gates"), "gates.0.min=50", before=(GATE,)),
     "gates[].max": change(partial(report, "gates"), "gates.0.max=0.01", before=(GATE,)),
     "register.name": change(registered, "register.name=two", before=(REGISTER,)),
     "register.alias": change(registered, "register.alias=b", before=(REGISTER,)),
+    "register.champion_alias": change(
+        partial(report, "gates"), "register.champion_alias=best", before=(CHAMPION, REGISTER),
+    ),
     "register.tracking_uri": change(registered, "register.tracking_uri='sqlite:///two.db'", before=(REGISTER,)),
 }  # fmt: skip
 
@@ -541,6 +551,23 @@ def test_a_key_takes_effect(
     assert not old.get("failed") and not new.get("failed"), (old["value"], new["value"])
     assert new["value"] != old["value"], "nothing that is done depends on this key"
     assert (new["fingerprint"] == old["fingerprint"]) == (key in LEAVES_THE_FINGERPRINT)
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in SftObjective.metrics if m not in ("perplexity", "rouge", "exact_match")]
+)
+def test_a_metric_is_measured_when_it_is_asked_for(
+    metric: str, recipe: Path, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """Those that a recipe has by default are seen in `CHANGES`."""
+    monkeypatch.chdir(recipe.parent)
+    job = Run(recipe, tmp_path).job(f"evaluate.metrics=[perplexity, {metric}]")
+    assert job.report is not None
+    names = [told["metric"] for told in job.report.metrics]
+    assert names == ["eval_loss", "perplexity", metric]
+    asked = Run(recipe, tmp_path).job("evaluate.metrics=[perplexity]")
+    assert asked.report is not None and metric not in [told["metric"] for told in asked.report.metrics]
+    assert asked.report.fingerprint != job.report.fingerprint
 
 
 def test_the_same_recipe_does_the_same(

@@ -32,6 +32,7 @@ def evaluate_fingerprint(job: Job) -> str:
         recipe.seed,
         files,
         champion_uri(job),
+        recipe.register_.champion_alias if recipe.register_ and champion_uri(job) == "" else None,
     )
 
 

@@ -20,7 +20,7 @@ def check_gates(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
     for index, gate in enumerate(recipe.gates):
         path = f"gates[{index}]"
         yield from _check_demands(gate, path)
-        yield from _check_partner(recipe, gate, path, f"{path}.without_champion" in written)
+        yield from _check_partner(recipe, gate, path)
         yield from _check_metric(recipe, gate, path)
     asks = any(gate.relative_to == "champion" for gate in recipe.gates)
     if "register.champion_alias" in written and not asks:
@@ -39,8 +39,8 @@ def _check_demands(gate: Gate, path: str) -> Iterator[Fault]:
         yield Fault(path, f"can never pass: min {gate.min} is above max {gate.max}")
 
 
-def _check_partner(recipe: Recipe, gate: Gate, path: str, says_without: bool) -> Iterator[Fault]:
-    if says_without and gate.relative_to != "champion":
+def _check_partner(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
+    if "without_champion" in gate.model_fields_set and gate.relative_to != "champion":
         problem = "has no effect: the gate is not relative to the champion"
         yield Fault(f"{path}.without_champion", problem, "relative_to: champion")
     if gate.relative_to is None:
