@@ -10,9 +10,14 @@ from typing import Any
 
 from luthier.core.events import EventLog
 from luthier.evaluate.examination import Examination, Examined, Subject
+from luthier.evaluate.fairness.check import FairnessExamination
+from luthier.evaluate.robustness.check import RobustnessExamination
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 
-EXAMINATIONS: Mapping[str, Callable[[Any], Examination]] = {}
+EXAMINATIONS: Mapping[str, Callable[[Any], Examination]] = {
+    "fairness": FairnessExamination,
+    "robustness": RobustnessExamination,
+}
 """By the key of the section that asks for it, from which it is made."""
 
 
@@ -36,7 +41,7 @@ def _examine(name: str, section: ExaminationSection, subject: Subject, events: E
     events.emit("step", stage="evaluate", name=name)
     examination = EXAMINATIONS[name](section)
     found = examination.examine(replace(subject, tell=partial(_tell, events)))
-    promised = section.figure_names
+    promised = section.figure_names_in(subject.recipe_folder)
     for figure in found.figures:
         # What the plan does not know of, no gate could name.
         assert any(fnmatchcase(figure.name, known) for known in promised), (figure.name, promised)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from luthier.core.errors import DataError
@@ -32,11 +33,13 @@ class Attacks:
         section: Of the recipe.
         tokenizer: Of the model.
         seed: Makes every choice.
+        folder: Where the path of a synonym file starts.
     """
 
     section: RobustnessSection
     tokenizer: Any
     seed: int
+    folder: Path = Path()
 
     def on(
         self, victim: Victim, samples: Sequence[Sample], tell: Callable[[int], None] = lambda done: None
@@ -53,7 +56,7 @@ class Attacks:
         """
         known = self._known(victim, samples)
         tell(1)
-        synonyms = synonyms_of(self.section) if "synonyms" in self.section.attacks else None
+        synonyms = synonyms_of(self.section, self.folder) if "synonyms" in self.section.attacks else None
         stability = measure_stability(victim, known, changes_of(synonyms), seed=self.seed)
         tell(2)
         right = [number for number, (_, verdict) in enumerate(known) if verdict.is_right]
@@ -91,7 +94,7 @@ class Attacks:
             assert isinstance(victim, ClassifierVictim)
             proposer = HotFlip(victim, self.tokenizer)
         else:
-            proposer = proposer_of(name, section, victim)
+            proposer = proposer_of(name, section, victim, self.folder)
         embed = Embedder(section.embedder) if section.embedder is not None else None
         gate = DriftGate(section.min_similarity, section.max_edit_distance, embed)
         budget = Budget(section.queries, section.max_edits)

@@ -78,7 +78,8 @@ class RobustnessExamination:
         model = load()
         model.eval()
         victim = _victim_of(model, subject)
-        return Attacks(self.section, subject.tokenizer, subject.how.seed).on(victim, samples, tell)
+        attacks = Attacks(self.section, subject.tokenizer, subject.how.seed, subject.recipe_folder)
+        return attacks.on(victim, samples, tell)
 
     def _check(self, subject: Subject) -> None:
         """Refuse what cannot be attacked."""

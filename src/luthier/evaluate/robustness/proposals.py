@@ -34,24 +34,31 @@ _NOISE: dict[str, Callable[[float], WordOperation]] = {
 }
 
 
-def proposer_of(name: str, section: RobustnessSection, victim: Victim) -> Proposer:
-    """Return what makes the candidates of an attack."""
+def proposer_of(name: str, section: RobustnessSection, victim: Victim, folder: Path) -> Proposer:
+    """Return what makes the candidates of an attack.
+
+    Args:
+        name: Of the attack.
+        section: Of the recipe.
+        victim: Knows wrong answers.
+        folder: Where the path of a synonym file starts.
+    """
     if name == "irrelevant":
         return Sentences()
     if name == "injection":
         return Orders(victim)
     if name == "synonyms":
-        return Words(synonyms_of(section))
+        return Words(synonyms_of(section, folder))
     return Words(_NOISE[name](ONE_WORD))
 
 
-def synonyms_of(section: RobustnessSection) -> Synonyms:
+def synonyms_of(section: RobustnessSection, folder: Path) -> Synonyms:
     """Return the operation that replaces one word by a synonym.
 
     Raises:
         DataError: The synonym file cannot be read.
     """
-    return Synonyms(thesaurus_of(section.synonym_file, section.wordnet, Path()), ONE_WORD)
+    return Synonyms(thesaurus_of(section.synonym_file, section.wordnet, folder), ONE_WORD)
 
 
 class Words:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
+from luthier.recipe.evaluate_sections.fairness import FairnessSection
+from luthier.recipe.evaluate_sections.robustness import RobustnessSection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
 TaskMetric = Literal[
@@ -32,6 +34,13 @@ class EvaluateSection(Section):
     max_new_tokens: PositiveInt = Field(128, description="Longest generated answer in tokens.")
     bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
+
+    robustness: RobustnessSection | None = Field(
+        None, description="Attack the model, and count the rows that it had right and then gets wrong."
+    )
+    fairness: FairnessSection | None = Field(
+        None, description="Examine whether groups are treated alike; default: no."
+    )
 
     @property
     def examinations(self) -> dict[str, ExaminationSection]:

@@ -99,6 +99,8 @@ class RobustnessSection(ExaminationSection):
         for key, attacks in _USED_WITH.items():
             if key in self.model_fields_set and not any(name in attacks for name in self.attacks):
                 raise ValueError(f"{key} has no effect without one of the attacks {', '.join(attacks)}")
+        if self.queries < 2 and "hotflip" in self.attacks:
+            raise ValueError("queries: 1 leaves hotflip no answer after its first gradient; at least 2")
         if twice := next((name for name in self.attacks if self.attacks.count(name) > 1), None):
             raise ValueError(f"attacks names {twice!r} twice")
         if (self.min_similarity is None) != (self.embedder is None):
