@@ -1,0 +1,1 @@
+"""Examination: jailbreaks, injected instructions, and refusals of what is harmless."""
