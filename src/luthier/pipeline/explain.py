@@ -15,6 +15,7 @@ from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.run import cached_stages
 from luthier.pipeline.stages import curate_rows, grow_vocabulary, prepare_data
 from luthier.plan.four_bit import bytes_saved
+from luthier.plan.optimizers import trained_bytes
 from luthier.plan.resolve import Plan
 from luthier.plan.trainable import Trainable
 from luthier.train.batches import StepPlan
@@ -117,6 +118,7 @@ def _forecast(job: Job, dataset: DatasetVersion, *, eval_tokens: int) -> tuple[F
         job.trainable.num_total,
         job.trainable.num_trainable,
         job.dtype.itemsize,
+        trained_bytes(plan.recipe.train),
         bytes_saved(plan.recipe.model, plan.base),
     )
     evaluations = count_evaluations(steps, settings.eval_strategy, settings.eval_steps)

@@ -17,6 +17,7 @@ from luthier.plan.four_bit import check_four_bit, check_four_bit_against_base
 from luthier.plan.gates import check_gates
 from luthier.plan.held_out import has_eval_rows
 from luthier.plan.multitask import check_multitask
+from luthier.plan.optimizers import check_optimizer
 from luthier.plan.vocabulary import check_vocabulary, check_vocabulary_against_base
 from luthier.recipe.objective_sections import SftObjective
 from luthier.recipe.schema import DataSection, Recipe
@@ -38,6 +39,7 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
     yield from check_vocabulary(recipe, written, folder)
     yield from _check_turns(recipe)
     yield from _check_train(recipe, written)
+    yield from check_optimizer(recipe, written)
     yield from check_method(recipe, written)
     yield from check_four_bit(recipe, written)
     yield from check_multitask(recipe, written)

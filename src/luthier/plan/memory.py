@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from luthier.plan.base_facts import BaseFacts
 from luthier.plan.four_bit import bytes_saved
 from luthier.plan.multitask import task_gradient_bytes
+from luthier.plan.optimizers import trained_bytes
 from luthier.plan.trainable import Trainable
 from luthier.recipe.schema import Recipe
 
@@ -15,9 +16,6 @@ MOST_TOKENS = 2048
 
 _PROCESS_BYTES = 800_000_000
 """Python with torch and transformers, before a model is loaded."""
-
-_TRAINED_BYTES = 4 + 4 + 8
-"""By trained parameter: the float32 weight, its gradient, and AdamW's two moments."""
 
 _KEPT_PROBABILITIES = 512
 """Attention keeps its probabilities for sequences up to this length and computes those of longer ones again."""
@@ -67,6 +65,6 @@ def memory_need(recipe: Recipe, base: BaseFacts, trainable: Trainable) -> Memory
         )  # each layer's input, and one layer anew
     kept += _TOP_COPIES * hidden
     frozen = num_frozen * value_bytes - bytes_saved(recipe.model, base)
-    fixed = _PROCESS_BYTES + frozen + trainable.num_trainable * _TRAINED_BYTES
+    fixed = _PROCESS_BYTES + frozen + round(trainable.num_trainable * trained_bytes(recipe.train))
     fixed += task_gradient_bytes(recipe, trainable.num_trainable)
     return MemoryNeed(fixed, max(1, kept * value_bytes))

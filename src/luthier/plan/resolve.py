@@ -18,6 +18,7 @@ from luthier.plan.freezing import schedule_faults
 from luthier.plan.hardware import Hardware, detect_hardware
 from luthier.plan.held_out import has_eval_rows
 from luthier.plan.memory import MOST_TOKENS, MemoryNeed, memory_need
+from luthier.plan.optimizers import check_optimizer_here
 from luthier.plan.trainable import Trainable, count_trainable
 from luthier.plan.vocabulary import most_trainable
 from luthier.recipe.load import LoadedRecipe
@@ -103,6 +104,8 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
     faults = list(check_recipe(recipe, origins.keys(), loaded.folder))
     before, phase_faults = _resolve_phases(loaded, locate_base)
     faults += phase_faults
+    hardware = detect_hardware()
+    faults += check_optimizer_here(recipe, hardware)
     base: BaseFacts | None = None
     trainable = Trainable(0, 0)
     try:
@@ -118,7 +121,6 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
         trainable = most_trainable(trainable, recipe, base)
     if faults or base is None:
         raise RecipeError(faults, source=f"recipe {recipe.name}")
-    hardware = detect_hardware()
     recipe, derived = _derive(recipe, base, hardware)
     origins.update(derived)
     plan = Plan(

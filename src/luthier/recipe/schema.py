@@ -182,6 +182,12 @@ class TrainSection(Section):
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="Decoupled weight decay; not applied to norms and biases."
     )
+    optim: Literal["adamw", "adafactor", "sgd", "paged_adamw"] = Field(
+        "adamw",
+        description="`adamw`; `adafactor`, whose state is a few numbers for each row and column of a matrix; `sgd` "
+        "without momentum, which keeps nothing and wants much higher rates; `paged_adamw`: AdamW whose state moves out "
+        "of a GPU's memory when that is full, through bitsandbytes (needs a GPU).",
+    )
     adam_beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.9, description="AdamW's decay of the mean.")
     adam_beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.999, description="AdamW's decay of the variance."

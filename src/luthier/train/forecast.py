@@ -9,9 +9,6 @@ from luthier.train.batches import StepPlan
 from luthier.train.probe import Cost
 
 _LISTED_STEPS = 200
-_ADAM_BYTES = 4 + 4 + 8
-"""By trained parameter: the float32 weight, its gradient, and AdamW's two moments."""
-
 _WARM_BYTES = 350_000_000
 """What a process keeps besides: code that was compiled for its matrix products, and blocks that were freed. Measured as
 the difference between prediction and peak on the cases of the benchmark, which all have it."""
@@ -41,11 +38,12 @@ class Forecast:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, the bytes that a frozen one takes, and what a base in 4 bits takes less."""
+    """Parameters, the bytes that each takes, and what a base in 4 bits takes less."""
 
     num_total: int
     num_trainable: int
     bytes_per_frozen: int
+    bytes_per_trained: float
     bytes_saved: int = 0
 
 
@@ -77,7 +75,7 @@ def forecast_training(
         + _WARM_BYTES
         + (size.num_total - size.num_trainable) * size.bytes_per_frozen
         - size.bytes_saved
-        + size.num_trainable * _ADAM_BYTES
+        + size.num_trainable * size.bytes_per_trained
         + largest * cost.kept_bytes_per_token
     )
     return Forecast(

@@ -141,7 +141,7 @@ def recipe_name(raw: str) -> str:
 
 
 def optimizer(draft: Draft, key: str) -> None:
-    """AdamW is the only optimizer here."""
+    """AdamW, Adafactor and plain gradient descent have counterparts."""
     name = text(draft.values[key])
     if name in ("adamw_torch", "adamw_torch_fused", "adamw_hf"):
         draft.unneeded(key, "AdamW is what Luthier trains with")
@@ -149,8 +149,10 @@ def optimizer(draft: Draft, key: str) -> None:
         draft.drop(
             key, "AdamW here keeps its state in float32: more memory, the same update without rounding"
         )
+    elif name in ("adafactor", "sgd"):
+        draft.put(key, "train.optim", name)
     else:
-        draft.drop(key, "Luthier trains with AdamW only; the learning rate may need another value")
+        draft.drop(key, "Luthier has adamw, adafactor and sgd; the learning rate may need another value")
 
 
 def bf16(draft: Draft, key: str) -> None:
