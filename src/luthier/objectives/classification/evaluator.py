@@ -101,7 +101,7 @@ class ClassificationEvaluator:
         """Return what one says who knows how frequent the classes are in training, and never reads a text."""
         share_C = np.asarray(self._classes.counts) / self._classes.num_rows
         spread_NC = np.tile(share_C, (len(rows), 1))
-        true_NC, safe_NC = self._true(rows), np.clip(spread_NC, _SMALLEST, 1.0 - _SMALLEST)
+        true_NC, safe_NC = self.true_classes(rows), np.clip(spread_NC, _SMALLEST, 1.0 - _SMALLEST)
         if self._problem == "single_label":
             losses_N = -np.log(safe_NC[true_NC])
         else:
@@ -114,7 +114,7 @@ class ClassificationEvaluator:
         """Return loss, accuracy, F1 and correlation."""
         return classification_measures(
             predictions.losses_N,
-            self._true(rows),
+            self.true_classes(rows),
             predictions.said_NC,
             is_single=self._problem == "single_label",
         )
@@ -127,7 +127,7 @@ class ClassificationEvaluator:
         intervals: Intervals,
     ) -> tuple[list[Table], dict[str, Any]]:
         """Return each class's scores, the confusions, and the rows that are wrong with the most confidence."""
-        true_NC = self._true(rows)
+        true_NC = self.true_classes(rows)
         per_class, scores = self._per_class(true_NC, predictions.said_NC, intervals)
         tables = [per_class]
         facts: dict[str, Any] = {
@@ -142,7 +142,13 @@ class ClassificationEvaluator:
         tables.append(self._errors(predictions, true_NC, samples))
         return tables, facts
 
-    def _true(self, rows: Sequence[Example]) -> Hot:
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the model's outputs."""
+        return self._classes.labels
+
+    def true_classes(self, rows: Sequence[Example]) -> Hot:
+        """Return the classes that rows have."""
         labels = np.stack([row.labels for row in rows])
         if self._problem == "multi_label":
             return labels > 0

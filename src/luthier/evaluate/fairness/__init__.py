@@ -1,0 +1,1 @@
+"""Fairness: groups compared, group words swapped, stereotypes weighed; every comparison with its interval."""
