@@ -12,6 +12,7 @@ from luthier.core.errors import Fault
 from luthier.plan.checks import check_against_base, check_recipe
 from luthier.plan.evaluation import measured_metrics
 from luthier.recipe.evaluate_sections.evaluate import EvaluateSection
+from luthier.recipe.schema import sections_in
 from tests.plan.bases import made_base, read_recipe
 
 HELD_OUT = {"train": [{"path": "rows.jsonl"}], "eval": {"split": 0.2}}
@@ -291,6 +292,34 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"gates": [{"metric": "rouge_l", "min": 0.1}]},
     ),
     (
+        "gates[0].metric",
+        "not measured",
+        {"gates": [{"metric": "robustness.clean_acuracy", "max": 1.0}], "evaluate": {"robustness": {}}},
+        {"gates": [{"metric": "robustness.clean_accuracy", "max": 1.0}], "evaluate": {"robustness": {}}},
+    ),
+    (
+        "gates[0].metric",
+        "not measured",
+        {"gates": [{"metric": "robustness.clean_accuracy", "max": 1.0}]},
+        {"gates": [{"metric": "robustness.clean_accuracy", "max": 1.0}], "evaluate": {"robustness": {}}},
+    ),
+    (
+        "evaluate.robustness",
+        "no held-out rows",
+        {"evaluate": {"robustness": {}}, "data": NOT_HELD_OUT},
+        {"evaluate": {"robustness": {}}},
+    ),
+    (
+        "gates[0].relative_to",
+        "but not by robustness.clean_accuracy",
+        {
+            "gates": [{"metric": "robustness.clean_accuracy", "relative_to": "champion", "better_by": 0.0}],
+            "evaluate": {"robustness": {}},
+            "register": {"name": "m"},
+        },
+        {"gates": [{"metric": "robustness.clean_accuracy", "max": 0.0}], "evaluate": {"robustness": {}}},
+    ),
+    (
         "gates[0].without_champion",
         "not relative to the champion",
         {"gates": gate(max=1.0, without_champion="pass")},
@@ -336,7 +365,9 @@ def test_every_key_of_evaluate_is_refused_without_held_out_rows(tmp_path: Path) 
         "confidence": 0.9,
     }
     found = faults(tmp_path, evaluate=values, data=NOT_HELD_OUT)
-    assert {fault.path for fault in found} == {f"evaluate.{key}" for key in EvaluateSection.model_fields}
+    fields = EvaluateSection.model_fields.items()
+    own = {f"evaluate.{key}" for key, field in fields if not sections_in(field.annotation)}
+    assert {fault.path for fault in found} == own
     assert {f"evaluate.{key}" for key in values} == {fault.path for fault in found}
 
 

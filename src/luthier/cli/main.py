@@ -25,6 +25,7 @@ COMMANDS = {
     "data": ("luthier.cli.data.group:data", "Look at rows, clean, compare, rate, multiply and version them."),
     "runs": ("luthier.cli.runs:runs", "List, show and compare runs."),
     "models": ("luthier.cli.models:models", "List, show, promote and roll back registered models."),
+    "evaluate": ("luthier.cli.evaluate:evaluate", "Measure a model, examine it and judge its gates."),
     "predict": (
         "luthier.cli.predict:predict",
         "Predict with a model that has a task's head, e.g. a classifier.",

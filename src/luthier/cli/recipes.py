@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from luthier.core.errors import LuthierError
-from luthier.core.files import read_json
-from luthier.recipe.load import LoadedRecipe, load, parse
+from luthier.recipe.load import LoadedRecipe, load, load_run
 from luthier.recipe.shipped import shipped_recipe
 
 
@@ -49,12 +48,4 @@ def _recipe_of_run(folder: Path, overrides: tuple[str, ...]) -> LoadedRecipe:
         raise LuthierError(
             "--set cannot change a run that has started", cure="run the recipe with --set instead"
         )
-    try:
-        plan = read_json(folder / "plan.json")
-        text = (folder / "recipe.yaml").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise LuthierError(
-            "is not a run folder: it has no plan.json and recipe.yaml", where=str(folder)
-        ) from error
-    settings = [*plan["overrides"], f"runs_dir={folder.resolve().parent}"]
-    return parse(text, settings, folder=Path(plan["recipe_folder"]), source=str(folder / "recipe.yaml"))
+    return load_run(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -97,15 +98,10 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         speed = f"{trained['seconds']:,.0f} s, {trained['tokens_per_second']:,} tokens/s"
         rows.append(("trained", f"{trained['parameters']:,} parameters, {trained['steps']} steps, {speed}"))
         rows.append(("model", trained["folder"]))
-    rows.extend((metric["metric"], _metric_text(metric)) for metric in summary.get("metrics", []))
+    rows += facts_of_report(summary.get("metrics", []), summary.get("figures", []), summary.get("gates", []))
     if example := summary.get("example"):
         shown = (("asked", "prompt"), ("before", "base"), ("after", "tuned"))
         rows += [(name, shorten(example[key], _SHOWN_CHARACTERS, placeholder=" …")) for name, key in shown]
-    rows.extend((figure["name"], _figure_text(figure)) for figure in summary.get("figures", []))
-    for gate in summary.get("gates", []):
-        rows.append(("gate", f"{'passed' if gate['passed'] else 'FAILED'}: {gate['text']}"))
-        if gate.get("warning"):
-            rows.append(("", f"warning: {gate['warning']}"))
     if report := summary.get("report"):
         rows.append(("report", report))
     if registered := summary.get("registered"):
@@ -113,6 +109,19 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("registered", text))
     if trained:
         rows.append(("next", f"luthier {summary['next']} {summary['run']}"))
+    return rows
+
+
+def facts_of_report(
+    metrics: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]], gates: Sequence[dict[str, Any]]
+) -> list[tuple[str, str]]:
+    """Return what a report measured and judged, a line each."""
+    rows = [(metric["metric"], _metric_text(metric)) for metric in metrics]
+    rows += [(figure["name"], _figure_text(figure)) for figure in figures]
+    for gate in gates:
+        rows.append(("gate", f"{'passed' if gate['passed'] else 'FAILED'}: {gate['text']}"))
+        if gate.get("warning"):
+            rows.append(("", f"warning: {gate['warning']}"))
     return rows
 
 

@@ -11,12 +11,20 @@ from typing import Any
 from luthier.core.events import EventLog
 from luthier.evaluate.examination import Examination, Examined, Subject
 from luthier.evaluate.fairness.check import FairnessExamination
+from luthier.evaluate.fitting.check import Fitting
+from luthier.evaluate.generalization.check import Generalization
+from luthier.evaluate.memorization.check import Memorization
 from luthier.evaluate.robustness.check import RobustnessExamination
+from luthier.evaluate.safety.check import Safety
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 
 EXAMINATIONS: Mapping[str, Callable[[Any], Examination]] = {
     "fairness": FairnessExamination,
+    "fitting": Fitting,
+    "generalization": Generalization,
+    "memorization": Memorization,
     "robustness": RobustnessExamination,
+    "safety": Safety,
 }
 """By the key of the section that asks for it, from which it is made."""
 

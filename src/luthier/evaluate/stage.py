@@ -81,7 +81,7 @@ def evaluate(
     progress = _Progress(asked.events, total=items)
     own = BaseSide(subject.objective, held_out.rows, subject.tokenizer, template)
     before = [_measure_partner(one, own, asked, questions, progress) for one in partners]
-    tuned_model = ChatModel.from_folder(model_folder, base_form="packed")
+    tuned_model = ChatModel(subject.load(), subject.tokenizer, template)
     tuned = _measure(tuned_model, own, questions, settings, subject.dtype, progress)
     del tuned_model
     story: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.core.errors import DataError
-from luthier.evaluate.asked import Asked
+from luthier.evaluate.asked import Asked, Partner
 from luthier.evaluate.judged import ChampionResult
 from luthier.evaluate.metrics import Comparison
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
@@ -25,6 +25,7 @@ def evaluate_task(
     asked: Asked,
     evaluator: TaskEvaluator,
     model_folder: Path,
+    partner: Partner | None = None,
     *,
     method: Method | None,
     trained_loss: float | None,
@@ -35,6 +36,7 @@ def evaluate_task(
         asked: What the recipe asks for, and of which model.
         evaluator: Of the objective.
         model_folder: The saved result.
+        partner: Another model that it is compared with; None takes the baseline of the task.
         method: Merges adapters, for the proof; None for a model that was made elsewhere, of which nothing is proved.
         trained_loss: Held-out loss that the loop measured for these weights; None if it did not.
 
@@ -46,7 +48,8 @@ def evaluate_task(
     if not len(rows):
         raise DataError("there are no held-out rows to evaluate on", cure="data.eval.split: 0.1")
     champion = asked.champion
-    total = len(rows) * (2 if champion and champion.partner else 1)
+    others = [one for one in (partner, champion.partner if champion else None) if one is not None]
+    total = len(rows) * (1 + len(others))
 
     def predicted(model: Any, before: int) -> Any:
         def tell(done: int) -> None:
@@ -56,14 +59,18 @@ def evaluate_task(
 
     said = predicted(subject.load(), 0)
     tuned = evaluator.measures(said, rows, samples)
-    baseline = evaluator.measures(evaluator.baseline(rows, samples), rows, samples)
-    comparisons = compare_measures(baseline, tuned, settings.metrics, how)
+    of_others = [
+        evaluator.measures(predicted(one.load(), len(rows) * number), rows, samples)
+        for number, one in enumerate(others, start=1)
+    ]
+    before = of_others[0] if partner else evaluator.measures(evaluator.baseline(rows, samples), rows, samples)
+    name = partner.name if partner else "baseline"
+    comparisons = compare_measures(before, tuned, settings.metrics, how, partner=name)
     result = None
     if champion is not None:
         result = ChampionResult(champion.uri, (), champion.why_none, champion.is_absent)
         if champion.partner is not None:
-            its = evaluator.measures(predicted(champion.partner.load(), len(rows)), rows, samples)
-            against = compare_measures(its, tuned, settings.metrics, how, partner="champion")
+            against = compare_measures(of_others[-1], tuned, settings.metrics, how, partner="champion")
             result = replace(result, comparisons=against)
     tables, details = evaluator.details(said, rows, samples, partial(_intervals, how))
     proofs: dict[str, Any] = {}

@@ -306,7 +306,8 @@ def put_adapter(base: Any, folder: Path) -> Any:
 
 def weights_hash(folder: Path) -> str:
     """Return one hash over the configuration and all weight files, remembered by size and time of change."""
-    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    configurations = (folder / name for name in ("config.json", "adapter_config.json"))
+    files = [*(file for file in configurations if file.is_file()), *sorted(folder.glob("*.safetensors"))]
     key = "|".join(f"{f}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files)
     memory = cache_folder() / "hashes.json"
     known: dict[str, str] = read_json(memory) if memory.is_file() else {}

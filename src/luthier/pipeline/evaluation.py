@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from luthier.core.hashing import fingerprint
@@ -13,60 +15,111 @@ from luthier.evaluate.report import Report
 from luthier.evaluate.stage import evaluate
 from luthier.evaluate.statistics import Resampling
 from luthier.evaluate.task import evaluate_task
+from luthier.methods.contract import Method
 from luthier.models.chat_model import ChatModel
 from luthier.models.load import load_trained
-from luthier.pipeline.champion import champion_uri, find_champion, side_of
+from luthier.pipeline.champion import champion_uri, find_champion
 from luthier.pipeline.job import Job
+from luthier.pipeline.partner import side_of
 from luthier.pipeline.story import read_history, story_of
 
 
 def evaluate_fingerprint(job: Job) -> str:
     """Return the hash of everything that the report follows from."""
-    recipe = job.recipe
+    return fingerprint(job.trained.fingerprint, asked_hash(job))
+
+
+def asked_hash(job: Job) -> str:
+    """Return the hash of what a recipe asks of a model, and of the files that it asks with."""
+    recipe, folder = job.recipe, job.plan.recipe_folder
     sections = recipe.evaluate.examinations.values()
-    files = [content_hash(job.plan.recipe_folder / name) for section in sections for name in section.files]
+    files = [content_hash(folder / name) for section in sections for name in section.files_in(folder)]
+    champion = champion_uri(job)
     return fingerprint(
-        job.trained.fingerprint,
         recipe.evaluate.model_dump(exclude_none=True),
         [gate.model_dump() for gate in recipe.gates],
         recipe.seed,
         files,
-        champion_uri(job),
-        recipe.register_.champion_alias if recipe.register_ and champion_uri(job) == "" else None,
+        champion,
+        recipe.register_.champion_alias if recipe.register_ and champion == "" else None,
     )
 
 
 def make_report(job: Job, digest: str) -> Report:
     """Do the evaluate stage."""
-    folder, evaluator = job.trained.folder, job.objective.evaluator
-    asked = Asked(
+    return judge(
+        job,
         subject_of(job),
-        job.recipe.evaluate,
-        job.recipe.gates,
-        story_of(job),
-        job.folder.path / "report",
-        digest,
-        job.events,
-        find_champion(job),
-    )
-    if evaluator is not None:
-        return evaluate_task(asked, evaluator, folder, method=job.method, trained_loss=job.trained.eval_loss)
-    side = side_of(job, job.base_text) if job.vocabulary else None
-    return evaluate(
-        asked,
-        Partner("base", job.load_base, side),
-        folder,
+        job.trained.folder,
+        base_of(job),
+        story=story_of(job),
+        folder=job.folder.path / "report",
+        digest=digest,
         method=job.method,
-        loss_on=getattr(job.recipe.objective, "loss_on", "all"),
-        max_positions=job.plan.base.max_positions,
         trained_loss=job.trained.eval_loss,
     )
 
 
-def subject_of(job: Job) -> Subject:
-    """Return a run's result, and what is known about it."""
-    evaluate_section, folder = job.recipe.evaluate, job.trained.folder
-    has_head, examines = job.objective.head is not None, bool(evaluate_section.examinations)
+def judge(
+    job: Job,
+    subject: Subject,
+    model_folder: Path,
+    partner: Partner | None,
+    *,
+    story: Mapping[str, Any],
+    folder: Path,
+    digest: str,
+    method: Method | None = None,
+    trained_loss: float | None = None,
+) -> Report:
+    """Evaluate a model as its objective is evaluated.
+
+    Args:
+        job: Knows the recipe, and what turns rows into tokens.
+        subject: The model.
+        model_folder: Of the model.
+        partner: What it is compared with; None where it stands alone, or with the baseline of its task.
+        story: What the report tells besides.
+        folder: Gets the report.
+        digest: Fingerprint of the report.
+        method: That trained it, for the proofs; None proves nothing.
+        trained_loss: Held-out loss that the training measured for these weights and rows.
+    """
+    recipe, evaluator = job.recipe, job.objective.evaluator
+    champion = find_champion(job, subject.held_out.samples)
+    asked = Asked(subject, recipe.evaluate, recipe.gates, story, folder, digest, job.events, champion)
+    if evaluator is not None:
+        return evaluate_task(
+            asked, evaluator, model_folder, partner, method=method, trained_loss=trained_loss
+        )
+    return evaluate(
+        asked,
+        partner,
+        model_folder,
+        method=method,
+        loss_on=getattr(recipe.objective, "loss_on", "all"),
+        max_positions=job.plan.base.max_positions,
+        trained_loss=trained_loss,
+    )
+
+
+def base_of(job: Job) -> Partner | None:
+    """Return the base that a run started from; None where its head would be random."""
+    if job.objective.head is not None:
+        return None
+    side = side_of(job.base_text, read_samples(job.dataset, "eval")) if job.vocabulary else None
+    return Partner("base", job.load_base, side)
+
+
+def subject_of(job: Job, held_out: HeldOut | None = None) -> Subject:
+    """Return a run's result, and what is known about it.
+
+    Args:
+        job: Of the run.
+        held_out: Other rows than those that the run held out.
+    """
+    section, folder = job.recipe.evaluate, job.trained.folder
+    has_head, examines = job.objective.head is not None, bool(section.examinations)
 
     def load() -> Any:
         if has_head:
@@ -75,17 +128,16 @@ def subject_of(job: Job) -> Subject:
 
     return Subject(
         load=load,
-        # A base whose vocabulary is smaller cannot read the rows.
-        load_base=None if has_head or job.vocabulary else job.load_base,
+        load_base=None if has_head else job.load_base,
         objective=job.objective,
         tokenizer=job.tokenizer,
         template=job.template,
-        held_out=_rows(job, "eval", with_samples=has_head or examines or job.template is not None),
+        held_out=held_out or _rows(job, "eval", with_samples=True),
         # Only examinations ask for them.
         trained=_rows(job, "train", with_samples=True) if examines else None,
         history=read_history(folder),
         dtype=job.dtype,
-        how=Resampling(evaluate_section.bootstrap_samples, evaluate_section.confidence, job.recipe.seed),
+        how=Resampling(section.bootstrap_samples, section.confidence, job.recipe.seed),
         recipe_folder=job.plan.recipe_folder,
         kept_step=job.trained.step,
     )

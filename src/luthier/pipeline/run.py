@@ -64,7 +64,8 @@ def run(
             if stage.applies(plan):
                 job.artifacts[stage.name] = _do(stage, job, may_adopt=not fresh)
                 job.folder.add_to_receipt(**proofs_of(job))
-                _check_gates(job.artifacts[stage.name])
+                if isinstance(made := job.artifacts[stage.name], Report):
+                    gates_or_raise(made)
             if stage.name == until:
                 break
     return job
@@ -100,11 +101,16 @@ def _do(stage: Stage, job: Job, *, may_adopt: bool) -> Artifact:
     return made
 
 
-def _check_gates(made: Artifact) -> None:
-    if isinstance(made, Report) and not made.passed:
+def gates_or_raise(made: Report) -> None:
+    """Stop at a failed gate.
+
+    Raises:
+        GateFailedError: One failed; names each.
+    """
+    if not made.passed:
         failed = "".join(f"\n  {gate['text']}" for gate in made.gates if not gate["passed"])
         raise GateFailedError(
-            f"a gate failed, the model is not registered:{failed}",
+            f"a gate failed, the model is not good enough to be registered:{failed}",
             where=str(made.folder / "report.html"),
             cure="look at the report; a gate holds where the whole confidence interval does",
         )

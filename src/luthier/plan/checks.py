@@ -45,7 +45,7 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
     yield from check_multitask(recipe, written)
     yield from check_classification(recipe)
     yield from check_evaluation(recipe, written, folder)
-    yield from check_gates(recipe, written)
+    yield from check_gates(recipe, written, folder)
     if recipe.register_ and importlib.util.find_spec("mlflow") is None:
         yield Fault("register", "needs mlflow, which is not installed", "pip install 'luthier[registry]'")
 

@@ -8,13 +8,22 @@ from pathlib import Path
 from luthier.core.errors import Fault
 from luthier.core.version_address import is_address
 from luthier.plan.fairness import check_fairness
+from luthier.plan.generalization import check_fitting, check_generalization
 from luthier.plan.held_out import has_eval_rows
+from luthier.plan.leaks_and_safety import check_memorization, check_safety
 from luthier.plan.robustness import check_robustness
 from luthier.recipe.schema import Recipe
 
 Check = Callable[[Recipe, Collection[str]], Iterator[Fault]]
 
-CHECKS: Mapping[str, Check] = {"fairness": check_fairness, "robustness": check_robustness}
+CHECKS: Mapping[str, Check] = {
+    "fairness": check_fairness,
+    "fitting": check_fitting,
+    "generalization": check_generalization,
+    "memorization": check_memorization,
+    "robustness": check_robustness,
+    "safety": check_safety,
+}
 """Faults of a section that only the whole recipe shows, by its key; called with the recipe and the written paths."""
 
 

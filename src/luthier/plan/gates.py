@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from luthier.core.errors import Fault
 from luthier.plan.evaluation import measured_metrics
@@ -15,13 +16,13 @@ from luthier.recipe.evaluate_sections.gate import Gate
 from luthier.recipe.schema import Recipe
 
 
-def check_gates(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
+def check_gates(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
     """Yield the faults of ``gates:`` and of the champion that they name."""
     for index, gate in enumerate(recipe.gates):
         path = f"gates[{index}]"
         yield from _check_demands(gate, path)
         yield from _check_partner(recipe, gate, path)
-        yield from _check_metric(recipe, gate, path)
+        yield from _check_metric(recipe, gate, path, folder)
     asks = any(gate.relative_to == "champion" for gate in recipe.gates)
     if "register.champion_alias" in written and not asks:
         yield Fault("register.champion_alias", "has no effect: no gate is relative to the champion")
@@ -63,11 +64,11 @@ def _check_partner(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
         yield Fault(f"{path}.relative_to", problem, "min or max")
 
 
-def _check_metric(recipe: Recipe, gate: Gate, path: str) -> Iterator[Fault]:
+def _check_metric(recipe: Recipe, gate: Gate, path: str, folder: Path) -> Iterator[Fault]:
     if not has_eval_rows(recipe):
         yield Fault(f"{path}.metric", f"{gate.metric} needs held-out rows", "data.eval.split: 0.1")
         return
-    metrics, figures = measured_metrics(recipe), measured_figures(recipe)
+    metrics, figures = measured_metrics(recipe), measured_figures(recipe, folder)
     if gate.figure in metrics or any(fnmatchcase(gate.figure, known) for known in figures):
         return
     by_task = any(measured.endswith(f".{gate.metric}") for measured in metrics)

@@ -121,7 +121,7 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
         trainable = most_trainable(trainable, recipe, base)
     if faults or base is None:
         raise RecipeError(faults, source=f"recipe {recipe.name}")
-    recipe, derived = _derive(recipe, base, hardware)
+    recipe, derived = with_derived_values(recipe, base, hardware)
     origins.update(derived)
     plan = Plan(
         recipe=recipe,
@@ -172,7 +172,7 @@ def _base_folder(name: str, recipe_folder: Path, locate_base: Callable[[str], Pa
     return locate_base(str(beside) if beside.exists() else name)
 
 
-def _derive(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> tuple[Recipe, dict[str, str]]:
+def with_derived_values(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> tuple[Recipe, dict[str, str]]:
     """Put values in place of ``auto`` and of defaults that the recipe's other keys rule out."""
     changes: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from luthier.core.errors import Fault, RecipeError
+from luthier.core.errors import Fault, LuthierError, RecipeError
+from luthier.core.files import read_json
 from luthier.recipe.faults import dotted, faults_of
 from luthier.recipe.schema import DataRecipe, Recipe
 from luthier.recipe.yaml_text import NotYamlError, read_yaml
 
 _Recipe = TypeVar("_Recipe", bound=DataRecipe)
+Complete = Callable[[dict[str, Any]], None]
+"""Adds to the values that a user wrote, before they are checked."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,27 @@ def load_data(path: Path, overrides: Sequence[str] = ()) -> LoadedData:
     return LoadedData(recipe, origins, path.resolve().parent, text)
 
 
+def load_run(folder: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Return the recipe that a run folder was started with; its runs stay where that folder is.
+
+    Args:
+        folder: Of the run.
+        overrides: Strings that win over those that it was started with.
+
+    Raises:
+        LuthierError: It is no run folder.
+    """
+    try:
+        plan = read_json(folder / "plan.json")
+        text = (folder / "recipe.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise LuthierError(
+            "is not a run folder: it has no plan.json and recipe.yaml", where=str(folder)
+        ) from error
+    settings = [*plan["overrides"], f"runs_dir={folder.resolve().parent}", *overrides]
+    return parse(text, settings, folder=Path(plan["recipe_folder"]), source=str(folder / "recipe.yaml"))
+
+
 def _names_model(text: str) -> bool:
     try:
         values, _, _ = read_yaml(text)
@@ -86,15 +110,24 @@ def _text_of(path: Path) -> str:
 
 
 def parse(
-    text: str, overrides: Sequence[str] = (), *, folder: Path | None = None, source: str = "recipe"
+    text: str,
+    overrides: Sequence[str] = (),
+    *,
+    folder: Path | None = None,
+    source: str = "recipe",
+    complete: Complete = lambda values: None,
 ) -> LoadedRecipe:
-    """Check the YAML text of a recipe; see `load`."""
-    origins, recipe = _checked(text, overrides, source, Recipe)
+    """Check the YAML text of a recipe; see `load`. ``complete`` adds what the user need not write."""
+    origins, recipe = _checked(text, overrides, source, Recipe, complete)
     return LoadedRecipe(recipe, origins, folder or Path.cwd(), text, tuple(overrides))
 
 
 def _checked(
-    text: str, overrides: Sequence[str], source: str, schema: type[_Recipe]
+    text: str,
+    overrides: Sequence[str],
+    source: str,
+    schema: type[_Recipe],
+    complete: Complete = lambda values: None,
 ) -> tuple[dict[str, str], _Recipe]:
     """Return where each value was set, and the recipe."""
     try:
@@ -110,6 +143,7 @@ def _checked(
     origins = dict.fromkeys(_leaf_paths(values), "recipe")
     for override in overrides:
         faults.extend(_override(values, origins, override))
+    complete(values)
     set_paths = [path for path, origin in origins.items() if origin == "--set"]
     try:
         recipe = schema.model_validate(values)

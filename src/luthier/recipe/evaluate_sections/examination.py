@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from luthier.recipe.section import Section
 
 
@@ -20,3 +22,15 @@ class ExaminationSection(Section):
     def files(self) -> tuple[str, ...]:
         """Files that it reads besides the recipe's rows, relative to the recipe's folder."""
         return ()
+
+    def figure_names_in(self, folder: Path) -> tuple[str, ...]:
+        """Return `figure_names`, and those that its files tell.
+
+        Args:
+            folder: Of the recipe.
+        """
+        return self.figure_names
+
+    def files_in(self, folder: Path) -> tuple[str, ...]:
+        """Return `files`, and those that these name; a report follows from the content of all of them."""
+        return self.files

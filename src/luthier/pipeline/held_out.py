@@ -1,0 +1,105 @@
+"""Held-out rows from files, encoded as an objective reads them, with every row that could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.core.errors import DataError
+from luthier.core.hashing import fingerprint
+from luthier.core.wording import count_of
+from luthier.data.example import Example, Rejection
+from luthier.data.full_blocks import FillingEncoder
+from luthier.data.read import read_source
+from luthier.data.sample import Sample
+from luthier.evaluate.examination import HeldOut
+from luthier.objectives.contract import Objective
+from luthier.recipe.source_section import Source
+
+_NAMED_ROWS = 5
+
+
+@dataclass(frozen=True)
+class ReadRows:
+    """Rows of files.
+
+    Args:
+        held_out: Those that can be judged.
+        rejections: Those that cannot.
+        content: Hash of the encoded rows.
+    """
+
+    held_out: HeldOut
+    rejections: Sequence[Rejection]
+    content: str
+
+    def told(self) -> dict[str, Any]:
+        """Return what the report says of the rows."""
+        left_out: dict[str, dict[str, Any]] = {}
+        for rejection in self.rejections:
+            group = left_out.setdefault(
+                rejection.reason, {"rows": 0, "first": [], "detail": rejection.detail}
+            )
+            group["rows"] += 1
+            if len(group["first"]) < _NAMED_ROWS:
+                group["first"].append(rejection.place)
+        return {"eval_examples": len(self.held_out.rows), "splits": {}, "left_out": left_out}
+
+    def warning(self) -> str:
+        """Return what a person must know of the rows that are left out; empty if none is."""
+        if not self.rejections:
+            return ""
+        first = self.rejections[0]
+        number = count_of(len(self.rejections), "held-out row")
+        return f"{number} cannot be judged and count for nothing, e.g. {first.place}: {first.detail}"
+
+
+def read_rows(sources: Sequence[Source], folder: Path) -> list[Sample | Rejection]:
+    """Return the rows of files as samples.
+
+    Args:
+        sources: Of the recipe.
+        folder: Relative paths start here.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    return [entry for source in sources for entry in read_source(source, folder)]
+
+
+def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, what: str) -> ReadRows:
+    """Encode rows; a sample stands beside each example that it made.
+
+    Args:
+        entries: From `read_rows`.
+        objective: Its encoder knows the classes already.
+        what: ``eval`` or ``train``, for messages.
+
+    Raises:
+        DataError: No row can be used.
+    """
+    encoder = objective.encoder
+    if isinstance(encoder, FillingEncoder):
+        encoder = encoder.by_row
+    rows: list[Example] = []
+    samples: list[Sample] = []
+    rejections: list[Rejection] = []
+    for entry in entries:
+        result = entry if isinstance(entry, Rejection) else encoder(entry)
+        if isinstance(result, Rejection):
+            rejections.append(result)
+            continue
+        assert isinstance(entry, Sample)
+        rows += result
+        samples += [entry] * len(result)
+    if not rows:
+        detail = f": {rejections[0].place}: {rejections[0].detail}" if rejections else ""
+        raise DataError(
+            f"none of {count_of(len(entries), 'row')} can be judged{detail}",
+            where=f"data.{what}",
+            cure="`luthier data inspect FILE` shows how the rows are read; `columns` names fields of other names",
+        )
+    content = fingerprint([[row.input_ids.tolist(), row.labels.tolist()] for row in rows])
+    return ReadRows(HeldOut(rows, samples), rejections, content)
