@@ -1,4 +1,4 @@
-"""Each optimizer of the recipe: it is the one that trains, resumes to the bit, and keeps no more than the plan counts."""
+"""Each optimizer of the recipe: it trains, resumes to the bit, and keeps no more than the plan counts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_its_state_is_what_the_plan_counts(optim: str, make_tiny_llama: Callable
 
 
 def test_adafactor_is_hugging_faces(make_tiny_llama: Callable[..., Any]) -> None:
-    """The trainer of transformers sets ``scale_parameter`` and ``relative_step`` off (``Trainer.get_optimizer_cls_and_kwargs``)."""
+    """The trainer of transformers sets ``scale_parameter`` and ``relative_step`` off, too."""
     from transformers.optimization import Adafactor
 
     ours, theirs = make_tiny_llama(), make_tiny_llama()

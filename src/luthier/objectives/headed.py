@@ -21,6 +21,9 @@ def head_outputs(model: Any, batch: Batch) -> Any:
     accelerated, its layers see the tokens only.
     """
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    # PEFT's model for question answering takes the types of tokens and drops them (0.21): go in behind it.
+    if hasattr(model, "active_peft_config") and not model.active_peft_config.is_prompt_learning:
+        model = model.base_model
     if batch.token_type_ids is not None and (getattr(model.config, "type_vocab_size", 0) or 0) > 1:
         inputs["token_type_ids"] = batch.token_type_ids
     return model(**inputs)
