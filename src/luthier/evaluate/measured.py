@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from luthier.data.example import Example
 from luthier.data.sample import Sample
 from luthier.evaluate.examination import HeldOut, Subject
 from luthier.evaluate.loss import row_losses
-from luthier.objectives.contract import Measure, Values
+from luthier.objectives.contract import Measure, Objective, Values
 
 LOSS = "eval_loss"
 _GOLDEN = 0.6180339887
@@ -31,12 +32,12 @@ def measures_of(model: Any, subject: Subject, held_out: HeldOut) -> list[Measure
             model, held_out.rows, held_out.samples, dtype=subject.dtype, on_progress=lambda done: None
         )
         return list(evaluator.measures(said, held_out.rows, held_out.samples))
-    return [loss_measure(model, subject, held_out.rows)]
+    return [loss_measure(model, subject.objective, held_out.rows, subject.dtype)]
 
 
-def loss_measure(model: Any, subject: Subject, rows: Sequence[Example]) -> Measure:
-    """Return the loss per supervised token of a language model."""
-    losses = row_losses(model, subject.objective, rows, dtype=subject.dtype)
+def loss_measure(model: Any, objective: Objective, rows: Sequence[Example], dtype: torch.dtype) -> Measure:
+    """Return the loss per supervised token of a language model, as figures of each row: nats, tokens."""
+    losses = row_losses(model, objective, rows, dtype=dtype)
     figures_N2 = np.stack([losses.sums, losses.counts.astype(np.float64)], axis=1)
     return Measure(LOSS, "Loss per token (nats)", figures_N2, ratio, lower_is_better=True)
 

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
+from luthier.recipe.evaluate_sections.fitting import FittingSection
+from luthier.recipe.evaluate_sections.generalization import GeneralizationSection
 from luthier.recipe.evaluate_sections.robustness import RobustnessSection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
@@ -40,6 +42,13 @@ class EvaluateSection(Section):
     )
     fairness: FairnessSection | None = Field(
         None, description="Examine whether groups are treated alike; default: no."
+    )
+
+    fitting: FittingSection | None = Field(
+        None, description="Examine whether the model learnt too much of its training rows, or too little; default: no."
+    )
+    generalization: GeneralizationSection | None = Field(
+        None, description="Examine how far what was learnt carries, and what was lost for it; default: no."
     )
 
     @property
