@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from luthier.data.collate import Batch
 from luthier.data.example import Example
 from luthier.data.length_batches import batches_by_length
 from luthier.kernels.causal_loss import CausalLM, labelled_positions, split_obstacle
+from luthier.objectives.balance import MixedObjective
 from luthier.objectives.contract import Objective
+from luthier.train.batches import split_by_group
 
 # Shapes: N labelled tokens of a batch, T of a row, D hidden width, V vocabulary.
 
@@ -62,7 +64,8 @@ def token_scores(
     """
     model.eval()
     scores: dict[int, TokenScores] = {}
-    for batch in batches_by_length([len(row.input_ids) for row in rows]):
+    groups = objective.groups(rows) if isinstance(objective, MixedObjective) else None
+    for batch in _batches(rows, groups):
         with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             found = _scores_of(model, objective.collate([rows[number] for number in batch]))
         sizes = [rows[number].num_supervised for number in batch]
@@ -71,6 +74,13 @@ def token_scores(
             scores[number] = TokenScores(log_probabilities_T.double().numpy(), is_greedy_T.numpy())
         on_progress(len(scores))
     return [scores[number] for number in range(len(rows))]
+
+
+def _batches(rows: Sequence[Example], groups: Sequence[int] | None) -> Iterator[list[int]]:
+    """Yield batches of rows that may stand in one, similar lengths together."""
+    for part in split_by_group(range(len(rows)), groups):
+        for batch in batches_by_length([len(rows[number].input_ids) for number in part]):
+            yield [part[place] for place in batch]
 
 
 def _scores_of(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,9 @@ from luthier.recipe.evaluate_sections.examination import ExaminationSection
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
 from luthier.recipe.evaluate_sections.fitting import FittingSection
 from luthier.recipe.evaluate_sections.generalization import GeneralizationSection
+from luthier.recipe.evaluate_sections.memorization import MemorizationSection
 from luthier.recipe.evaluate_sections.robustness import RobustnessSection
+from luthier.recipe.evaluate_sections.safety import SafetySection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
 TaskMetric = Literal[
@@ -45,10 +47,18 @@ class EvaluateSection(Section):
     )
 
     fitting: FittingSection | None = Field(
-        None, description="Examine whether the model learnt too much of its training rows, or too little; default: no."
+        None,
+        description="Examine whether the model learnt too much of its training rows, or too little; default: no.",
     )
     generalization: GeneralizationSection | None = Field(
         None, description="Examine how far what was learnt carries, and what was lost for it; default: no."
+    )
+    memorization: MemorizationSection | None = Field(
+        None, description="Examine whether training rows can be extracted, or told from others; default: no."
+    )
+    safety: SafetySection | None = Field(
+        None,
+        description="Examine jailbreaks, injected instructions and refusals of what is harmless; default: no.",
     )
 
     @property

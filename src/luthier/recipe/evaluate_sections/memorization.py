@@ -12,12 +12,12 @@ from luthier.recipe.section import Fraction, PositiveInt, Section
 
 SECRET = "{secret}"
 
+MEMBERSHIP_FIGURES = ("memorization.membership_auc", "memorization.tpr_at_fpr")
 FIGURES = (
     "memorization.extracted_share",
     "memorization.excess_share",
     "memorization.near_share",
-    "memorization.membership_auc",
-    "memorization.tpr_at_fpr",
+    *MEMBERSHIP_FIGURES,
 )
 EXPOSURE = "memorization.exposure"
 
