@@ -51,6 +51,22 @@ def test_a_run_adds_tokens_and_serves_them(tmp_path: Path, vocabulary: dict[str,
     assert read_json(run / "model" / "tokenizer_config.json")
 
 
+def test_tokens_are_added_to_a_base_in_4_bits(tmp_path: Path) -> None:
+    """Only matrices inside the layers are packed: the embedding grows as over any base."""
+    pytest.importorskip("bitsandbytes")
+    model = {"base": "base", "dtype": "float32", "load_in_4bit": True}
+    run, receipt = _run(tmp_path, vocabulary={"add_tokens": ["black", "white", "brown"]}, model=model)
+    told = receipt["vocabulary"]
+    assert told["tokens_added"] == 3
+    assert receipt["evaluate"]["reload"]["relative_difference"] < 1e-3
+    served = ChatModel.from_folder(run / "model")
+    assert served.vocabulary_size == told["embedding_rows"]
+    merged = luthier("export", run, "--merged", "-o", "whole", "--json", cwd=tmp_path)
+    assert merged.returncode == 0, merged.stderr
+    assert json.loads(merged.stdout)["logit_difference"] < 1e-3
+    assert ChatModel.from_folder(tmp_path / "whole").vocabulary_size == told["embedding_rows"]
+
+
 def test_the_plan_counts_what_the_run_trains_and_a_second_run_finds_it(tmp_path: Path) -> None:
     sections = {"vocabulary": {"add_tokens": ["black", "white", "zebra"]}, "evaluate": {"num_generations": 0}}
     recipe = write_recipe(tmp_path, **sections)

@@ -51,6 +51,17 @@ def _refuse(what: str) -> Rule:
     return rule
 
 
+def _first_values(draft: Draft, key: str) -> None:
+    """What the matrices of an adapter begin with; PEFT's ``true`` is Luthier's default."""
+    value = draft.values[key]
+    if value is True:
+        draft.unneeded(key, "A begins with Kaiming's values, B with zeros")
+    elif value in ("pissa", "gaussian"):
+        draft.put(key, "method.init_lora_weights", value)
+    else:
+        raise Untranslatable(f"adapters begin with kaiming, gaussian or pissa here, not with {value}")
+
+
 def _target_linear(draft: Draft, key: str) -> None:
     if flag(draft.values[key]):
         draft.put(key, "method.target_modules", "all-linear")
@@ -164,6 +175,9 @@ _RULES: dict[str, Rule] = {
     "lora_r": copy("method.r", whole),
     "lora_target_linear": _target_linear,
     "lora_target_modules": _target_modules,
+    "peft_use_rslora": put_if_true("method.use_rslora"),
+    "peft_use_dora": put_if_true("method.use_dora"),
+    "peft_init_lora_weights": _first_values,
     "datasets": datasets("data.train"),
     "test_datasets": datasets("data.eval.sources"),
     "val_set_size": eval_share,

@@ -8,8 +8,9 @@ _SPEED = "speed or memory only: the result is the same"
 _MERGE = "adapters start anew; merge the old ones into the base first"
 _RESUME = "the same `luthier run` goes on from its last checkpoint"
 _LOG = "metrics are in the run's events.jsonl and in TensorBoard"
-_PLAIN = "adapters are plain LoRA"
-_RSLORA = "adapters are plain LoRA: for its scale set lora_alpha to lora_alpha * sqrt(r)"
+_PEFT = "no counterpart among the keys of method: {name: lora}; see its page in the reference"
+_EXACT = "the singular values are exact here: nothing is iterated"
+_CONVERTED = "what begins with PiSSA is always saved as an ordinary adapter of twice the rank"
 _ONE_RATE = "all weights have one learning rate"
 _NO_NOISE = "no noise is added to embeddings"
 _VOCABULARY = "tokens keep their numbers; new ones go to vocabulary.add_tokens"
@@ -51,9 +52,8 @@ LLAMA_FACTORY_WITHOUT = {
     "resume_from_checkpoint": _RESUME,
     "freeze_extra_modules": "write method.trainable_patterns yourself, e.g. '*norm*'",
     "additional_target": "only adapters are trained beside a frozen base",
-    "use_dora": _PLAIN,
-    "use_rslora": _RSLORA,
-    "pissa_*": _PLAIN,
+    "pissa_iter": _EXACT,
+    "pissa_convert": _CONVERTED,
     "loraplus_*": _ONE_RATE,
     "neftune_noise_alpha": _NO_NOISE,
     "predict_with_generate": "the evaluate section always generates: evaluate.num_generations",
@@ -123,9 +123,7 @@ AXOLOTL_WITHOUT = {
     "lora_modules_to_save": "only adapters are trained beside a frozen base",
     "lora_fan_in_fan_out": "layers with transposed weights are not adapted",
     "lora_target_parameters": "only linear layers are adapted",
-    "peft_use_dora": _PLAIN,
-    "peft_use_rslora": _RSLORA,
-    "peft_*": _PLAIN,
+    "peft_*": _PEFT,
     "loraplus_*": _ONE_RATE,
     "embedding_lr*": _ONE_RATE,
     "unfrozen_parameters": "every weight is trained as it stands: write `method: {name: freeze, "

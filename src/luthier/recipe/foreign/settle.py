@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from luthier.recipe.foreign.draft import Draft
 
-_LORA_PATHS = ("method.r", "method.lora_alpha", "method.lora_dropout", "method.target_modules")
+_LORA_PATHS = tuple(
+    f"method.{key}"
+    for key in (
+        "r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora", "use_dora", "init_lora_weights",
+    )
+)  # fmt: skip
 _NO_ROWS = "has no effect: no rows are held out"
 
 
@@ -17,6 +22,9 @@ def settle(draft: Draft, tool: str) -> None:
         for path in ("train.warmup_ratio", "train.warmup_steps"):
             draft.withdraw(path, f"{tool} does not warm up a constant rate")
         draft.default("train.warmup_ratio", 0.0, f"{tool} does not warm up a constant rate")
+    if (optim := draft.get("train.optim")) in ("adafactor", "sgd"):
+        for key in ("adam_beta1", "adam_beta2", "adam_epsilon"):
+            draft.withdraw(f"train.{key}", f"has no effect: the optimizer is {optim}")
     if draft.has("train.warmup_steps"):
         draft.withdraw("train.warmup_ratio", "has no effect beside warmup_steps")
     if draft.get("objective.name") == "pretraining":
@@ -38,6 +46,8 @@ def _settle_method(draft: Draft) -> None:
             draft.withdraw(path, f"has no effect: the method is {name}")
     if name in ("full", "freeze"):
         draft.withdraw("model.load_in_4bit", f"weights in 4 bits cannot be trained, and the method is {name}")
+    if draft.get("model.load_in_4bit") and draft.get("method.init_lora_weights") == "pissa":
+        draft.withdraw("method.init_lora_weights", "pissa reads the base's matrices, which are in 4 bits")
     if not draft.get("model.load_in_4bit"):
         for path in ("model.bnb_4bit_quant_type", "model.bnb_4bit_use_double_quant"):
             draft.withdraw(path, "has no effect: the base is not stored in 4 bits")
