@@ -10,6 +10,10 @@ from dataclasses import dataclass
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _INT_MAX = 2**31 - 1
+_LARGE = 48 << 20
+"""Blocks from here on, such as gradients of embeddings, go back to the system at once. In the heap they leave
+holes that smaller blocks then break up: training all weights of SmolLM2 grew from 3.4 to 5.0 GB within 54 steps.
+Without them it stays at 3.4 GB and is as fast."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class AllocatorReport:
 
 
 def keep_freed_memory() -> AllocatorReport:
-    """Tell glibc to serve large blocks from the heap and never to trim it.
+    """Tell glibc to serve all but the largest blocks from the heap, and never to trim it.
 
     The setting belongs to the process, cannot be read back, and stays until the process ends. It changes when
     memory goes back to the system, never a result.
@@ -41,11 +45,11 @@ def keep_freed_memory() -> AllocatorReport:
     mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
     refused = [
         name
-        for name, parameter in (
-            ("M_MMAP_THRESHOLD", _M_MMAP_THRESHOLD),
-            ("M_TRIM_THRESHOLD", _M_TRIM_THRESHOLD),
+        for name, parameter, value in (
+            ("M_MMAP_THRESHOLD", _M_MMAP_THRESHOLD, _LARGE),
+            ("M_TRIM_THRESHOLD", _M_TRIM_THRESHOLD, _INT_MAX),
         )
-        if mallopt(parameter, _INT_MAX) != 1
+        if mallopt(parameter, value) != 1
     ]
     if refused:
         return AllocatorReport(False, f"glibc {version} refused {' and '.join(refused)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from luthier.core.events import Listener
 from luthier.core.files import read_json
+from luthier.core.home import cache_folder
 from luthier.data.prepare import DatasetVersion, read_examples
 from luthier.kernels.patch import Part
 from luthier.pipeline.job import Job, open_job
@@ -22,7 +23,7 @@ from luthier.train.batches import StepPlan
 from luthier.train.forecast import (
     Forecast,
     ModelSize,
-    count_evaluations,
+    count_due,
     forecast_training,
     typical_micro_batch,
 )
@@ -112,6 +113,7 @@ def _forecast(job: Job, dataset: DatasetVersion, *, eval_tokens: int) -> tuple[F
         prepare=prepare,
         dtype=job.dtype,
         num_layers=plan.base.num_layers,
+        scratch=cache_folder(),
         four_bit=job.four_bit,
     )
     size = ModelSize(
@@ -121,5 +123,12 @@ def _forecast(job: Job, dataset: DatasetVersion, *, eval_tokens: int) -> tuple[F
         trained_bytes(plan.recipe.train),
         bytes_saved(plan.recipe.model, plan.base),
     )
-    evaluations = count_evaluations(steps, settings.eval_strategy, settings.eval_steps)
-    return forecast_training(cost, steps, eval_tokens, evaluations, size), parts
+    forecast = forecast_training(
+        cost,
+        steps,
+        eval_tokens,
+        size,
+        num_evaluations=count_due(steps, settings.eval_strategy, settings.eval_steps),
+        num_checkpoints=count_due(steps, settings.save_strategy, settings.save_steps),
+    )
+    return forecast, parts

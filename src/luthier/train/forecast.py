@@ -9,6 +9,9 @@ from luthier.train.batches import StepPlan
 from luthier.train.probe import Cost
 
 _LISTED_STEPS = 200
+_CHECKPOINT_BYTES = 4 + 8
+"""By trained parameter: the float32 weight and AdamW's two moments."""
+
 _WARM_BYTES = 350_000_000
 """What a process keeps besides: code that was compiled for its matrix products, and blocks that were freed. Measured as
 the difference between prediction and peak on the cases of the benchmark, which all have it."""
@@ -23,7 +26,7 @@ class Forecast:
 
     Args:
         num_steps: Optimizer steps.
-        seconds: Training and the evaluations in between.
+        seconds: Training, with the evaluations and checkpoints in between.
         relative_error: Of the seconds, up and down.
         peak_bytes: Largest memory of the process.
         tokens_per_second: In training steps.
@@ -48,7 +51,13 @@ class ModelSize:
 
 
 def forecast_training(
-    cost: Cost, steps: StepPlan, eval_tokens: int, num_evaluations: int, size: ModelSize
+    cost: Cost,
+    steps: StepPlan,
+    eval_tokens: int,
+    size: ModelSize,
+    *,
+    num_evaluations: int,
+    num_checkpoints: int,
 ) -> Forecast:
     """Return what training will take.
 
@@ -56,8 +65,9 @@ def forecast_training(
         cost: Measured on this machine.
         steps: Which rows each step takes.
         eval_tokens: Tokens of the held-out rows.
-        num_evaluations: Evaluations during training.
         size: Of the model.
+        num_evaluations: Evaluations during training.
+        num_checkpoints: Checkpoints written during training.
     """
     looked_at = range(min(steps.num_steps, _LISTED_STEPS))
     tokens = [steps.num_tokens(steps.rows(step)) for step in looked_at]
@@ -67,6 +77,7 @@ def forecast_training(
     )
     seconds = steps.num_steps * step_seconds
     seconds += num_evaluations * eval_tokens * cost.eval_seconds_per_token
+    seconds += num_checkpoints * size.num_trainable * _CHECKPOINT_BYTES * cost.write_seconds_per_byte
     largest = max(
         steps.num_tokens(batch) for step in looked_at for batch in steps.micro_batches(steps.rows(step))
     )
@@ -94,8 +105,8 @@ def typical_micro_batch(steps: StepPlan) -> Sequence[int]:
     return sorted(batches, key=steps.num_tokens)[len(batches) // 2]
 
 
-def count_evaluations(steps: StepPlan, strategy: str, every: int | None) -> int:
-    """Return how often the held-out loss is measured."""
+def count_due(steps: StepPlan, strategy: str, every: int | None) -> int:
+    """Return how often the held-out loss is measured, or a checkpoint written."""
     if strategy == "no":
         return 0
     period = every if strategy == "steps" and every else steps.steps_per_epoch

@@ -7,6 +7,7 @@ Memory is counted, not sampled: autograd reports every tensor that it keeps for 
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from typing import Any
 
 import psutil
 import torch
+from safetensors.torch import save_file
 
+from luthier.core.hashing import hash_file
 from luthier.data.example import Example
 from luthier.methods.contract import Method, trained_parameters
 from luthier.models.heads import TaskHead
@@ -26,6 +29,7 @@ from luthier.train.optimizer import build_optimizer
 
 _REPEATS = 5
 _FEW, _MANY = 1, 3
+_WRITTEN_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Cost:
         spread: Half the relative range of the middle repetitions.
         kept_bytes_per_token: Activations kept for the backward pass.
         process_bytes: The process before a model is loaded.
+        write_seconds_per_byte: Writing a checkpoint and hashing it.
     """
 
     train_seconds_per_token: float
@@ -47,6 +52,7 @@ class Cost:
     spread: float
     kept_bytes_per_token: float
     process_bytes: int
+    write_seconds_per_byte: float
 
 
 def probe_cost(
@@ -59,6 +65,7 @@ def probe_cost(
     prepare: Callable[[Any], None],
     dtype: torch.dtype,
     num_layers: int,
+    scratch: Path,
     four_bit: FourBit | None = None,
 ) -> Cost:
     """Return the cost of training, measured in a few seconds.
@@ -72,6 +79,7 @@ def probe_cost(
         prepare: What training does to the model before the first step (fast path, checkpointing).
         dtype: Type of the computation.
         num_layers: Layers of the whole model.
+        scratch: A folder on the disk that checkpoints go to.
         four_bit: How the base is stored in 4 bits; None where it is not.
     """
     num_tokens = sum(len(row.input_ids) for row in rows)
@@ -99,7 +107,19 @@ def probe_cost(
         spread=max(few.spread("train"), many.spread("train")),
         kept_bytes_per_token=whole("kept") / num_tokens,
         process_bytes=process_bytes,
+        write_seconds_per_byte=_write_seconds_per_byte(scratch),
     )
+
+
+def _write_seconds_per_byte(folder: Path) -> float:
+    """Return what it takes to write and hash a byte, as checkpoints do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as inside:
+        file = Path(inside) / "probe.safetensors"
+        started = time.perf_counter()
+        save_file({"zeros": torch.zeros(_WRITTEN_BYTES // 4)}, file)
+        hash_file(file)
+        return (time.perf_counter() - started) / _WRITTEN_BYTES
 
 
 class _Probe:
