@@ -1,0 +1,1 @@
+"""`luthier ab`: a file per command."""

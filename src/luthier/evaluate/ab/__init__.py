@@ -1,0 +1,1 @@
+"""A/B tests: planned, assigned, and compared once or after every observation."""
