@@ -18,11 +18,20 @@ COMMANDS = {
     "run": ("luthier.cli.run:run", "Do everything that a recipe asks for: data, train, evaluate, register."),
     "plan": ("luthier.cli.plan:plan", "Explain and predict a run without training."),
     "init": ("luthier.cli.init:init", "Copy a shipped recipe to start from."),
+    "cross-validate": (
+        "luthier.cli.cross_validate:cross_validate",
+        "Train a recipe once for each fold; metrics with intervals.",
+    ),
+    "learning-curve": (
+        "luthier.cli.learning_curve:learning_curve",
+        "Train on shares of the rows: would more rows help?",
+    ),
     "import": (
         "luthier.cli.import_recipe:import_recipe",
         "Turn a LLaMA-Factory or Axolotl YAML into a recipe.",
     ),
     "data": ("luthier.cli.data.group:data", "Look at rows, clean, compare, rate, multiply and version them."),
+    "ab": ("luthier.cli.ab.group:ab", "Plan A/B tests, assign users, compare variants under peeking."),
     "runs": ("luthier.cli.runs:runs", "List, show and compare runs."),
     "models": ("luthier.cli.models:models", "List, show, promote and roll back registered models."),
     "evaluate": ("luthier.cli.evaluate:evaluate", "Measure a model, examine it and judge its gates."),
@@ -30,6 +39,7 @@ COMMANDS = {
         "luthier.cli.predict:predict",
         "Predict with a model that has a task's head, e.g. a classifier.",
     ),
+    "explain": ("luthier.cli.explain:explain", "Show which words a classifier's answer stands on, checked."),
     "export": ("luthier.cli.export:export", "Write a result as a folder for other programs, checked."),
     "adapters": ("luthier.cli.adapters.group:adapters", "Combine several adapters of one base."),
     "chat": ("luthier.cli.chat:chat", "Talk to a run or a model."),
