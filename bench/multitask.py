@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from luthier.core.events import read_events
 from luthier.data.sources import read_rows
 from luthier.pipeline.run import make_plan, run
+from luthier.pipeline.story import read_history
 from luthier.recipe.load import load
 
 TASKS = {
@@ -63,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--entity-rows", type=int, default=1000)
     parser.add_argument("--eval-rows", type=int, default=800)
     parser.add_argument("--epochs", type=float, default=4.0)
+    parser.add_argument("--method", default="full", choices=["full", "lora"])
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--json", action="store_true")
@@ -84,7 +85,7 @@ def _run(
 ) -> dict[str, Any]:
     """Do a run and return its figures."""
     recipe = {
-        "name": name.replace(" ", "-").replace(",", ""),
+        "name": f"{name.replace(' ', '-').replace(',', '')}-{options.method}",
         "seed": options.seed,
         "runs_dir": str(options.folder),
         "model": {"base": options.base},
@@ -95,7 +96,7 @@ def _run(
             "max_length": 128,
         },
         "objective": dict(objective),
-        "method": {"name": "full"},
+        "method": {"name": options.method},
         "train": {
             "learning_rate": options.learning_rate,
             "num_train_epochs": options.epochs,
@@ -115,7 +116,7 @@ def _run(
         wanted = TASKS[task][1]
         interval = metrics[wanted if len(tasks) == 1 else f"{task}.{wanted}"]
         found[f"{task} {wanted}"] = [round(interval[end], 3) for end in ("value", "low", "high")]
-    return found | _conflicts(list(read_events(job.folder.events_path)))
+    return found | _conflicts(read_history(job.trained.folder))
 
 
 def _source(task: str, side: str, tasks: tuple[str, ...], options: argparse.Namespace) -> dict[str, Any]:
