@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from luthier.core.errors import DiskFullError, GateFailedError
+from luthier.core.errors import DiskFullError, GateFailedError, RecipeError
 from luthier.core.events import read_events
 from luthier.core.files import read_json
 from luthier.core.hashing import hash_file
 from luthier.data.read import DataError
+from luthier.evaluate.robustness import embedding_attack
+from luthier.evaluate.robustness.classifier import ClassifierVictim
 from luthier.objectives.language_modeling import LanguageModeling
 from luthier.pipeline import job as job_module
 from luthier.pipeline import stages, text_side
@@ -32,8 +34,12 @@ from luthier.registry.stage import ModelVersion
 from luthier.train import checkpoint
 from luthier.train.stage import prepare_model
 from tests.models.tiny_chat import TEMPLATE, make_chat_llama, make_chat_tokenizer
+from tests.models.tiny_encoder import save_tiny_encoder
+from tests.recipe.fairness_changes import FAIRNESS_CHANGES, fair
+from tests.recipe.leaks_and_safety_changes import LEAKS_AND_SAFETY_CHANGES, examined, judged
 from tests.recipe.method_changes import METHOD_CHANGES
 from tests.recipe.multitask_changes import MULTITASK_CHANGES, WHOLE
+from tests.recipe.robustness_changes import ROBUSTNESS_CHANGES
 from tests.recipe.test_every_data_key import DATA_CHANGES
 from tests.tiny_job import COLOURS, write_recipe
 
@@ -181,6 +187,28 @@ def report(part: str, made: Run, patch: Patch, *overrides: str) -> Seen:
         "value": read_json(path)[part],
         "fingerprint": read_json(path.with_name("artifact.json"))["fingerprint"],
     }
+
+
+def attacked(made: Run, patch: Patch, *overrides: str) -> Seen:
+    """What an attacker asks, how far embeddings are moved, and the counts; or what the plan refuses."""
+    seen: list[Any] = []
+    ask, logits = ClassifierVictim.ask, embedding_attack._logits
+
+    def asked(victim: ClassifierVictim, samples: Any) -> Any:
+        seen.append(sorted(str(sample.text) for sample in samples))
+        return ask(victim, samples)
+
+    def moved(victim: Any, batch: Any, change_BTD: Any) -> Any:
+        seen.append(round(float(change_BTD.detach().double().square().sum(dim=(0, 1))[::3].sum()), 7))
+        return logits(victim, batch, change_BTD)
+
+    patch.setattr(ClassifierVictim, "ask", asked)
+    patch.setattr(embedding_attack, "_logits", moved)
+    try:
+        found = report("examinations", made, patch, *overrides)
+    except RecipeError as error:
+        return str(error)
+    return {"value": seen, "fingerprint": found["fingerprint"]}
 
 
 def registered(made: Run, patch: Patch, *overrides: str) -> Seen:
@@ -437,6 +465,20 @@ CHANGES |= {
 }
 CHANGES |= {key: change(weights, *after, before=before) for key, (after, before) in METHOD_CHANGES.items()}
 
+CHANGES |= {
+    key: change(partial(fair, report), *after, before=before)
+    for key, (after, before) in FAIRNESS_CHANGES.items()
+}
+CHANGES |= {
+    key: change(attacked, *after, before=before) for key, (after, before) in ROBUSTNESS_CHANGES.items()
+}
+
+EXAMINED = {"examined": partial(examined, report), "judged": partial(judged, report)}
+CHANGES |= {
+    key: change(EXAMINED[how], *after, before=before)
+    for key, (how, after, before) in LEAKS_AND_SAFETY_CHANGES.items()
+}
+
 LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}
 """Keys that change the telling, or the memory, alone: a run with another value finds the same model."""
 
@@ -457,6 +499,11 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     make_chat_llama(seed=1, initializer_range=0.05).save_pretrained(folder / "other_base")
     make_chat_tokenizer().save_pretrained(folder / "other_base")
+    for seed, name in enumerate(("encoder", "other_encoder")):
+        (folder / name).mkdir()
+        save_tiny_encoder(folder / name, seed=seed)
+    (folder / "words.txt").write_text("red scarlet\ngreen lime\nblue azure\nblack dark\n", encoding="utf-8")
+    (folder / "other_words.txt").write_text("red crimson\ngreen emerald\n", encoding="utf-8")
     (folder / "other.jinja").write_text(
         TEMPLATE.replace("m.role + '\n'", "m.role + ':\n'").replace("assistant\n'", "assistant:\n'")
     )

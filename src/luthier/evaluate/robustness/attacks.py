@@ -95,10 +95,15 @@ class Attacks:
             proposer = HotFlip(victim, self.tokenizer)
         else:
             proposer = proposer_of(name, section, victim, self.folder)
-        embed = Embedder(section.embedder) if section.embedder is not None else None
+        embed = self._embedder(section.embedder) if section.embedder is not None else None
         gate = DriftGate(section.min_similarity, section.max_edit_distance, embed)
         budget = Budget(section.queries, section.max_edits)
         return attack(victim, rows, proposer, budget, gate=gate, name=name, seed=self.seed)
+
+    def _embedder(self, name: str) -> Embedder:
+        """Return what measures similarity; a folder may stand beside the recipe."""
+        beside = self.folder / name
+        return Embedder(str(beside) if beside.is_dir() else name)
 
     def _move(
         self, victim: Victim, name: str, rows: Sequence[_Row]
