@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from luthier.core.errors import DataError
 from luthier.evaluate.examination import Examined, Figure
+from luthier.evaluate.loss import RowLosses
+from luthier.evaluate.memorization import check
 from luthier.evaluate.memorization.check import Memorization
 from luthier.evaluate.memorization.extraction import continuations, passage_of, similarity, verbatim
 from luthier.evaluate.memorization.token_scores import token_scores
@@ -189,3 +194,24 @@ def test_similarity_counts_edits() -> None:
     assert similarity([1, 2, 3, 4], [1, 2, 3, 4]) == 1.0
     assert similarity([1, 9, 3, 4], [1, 2, 3, 4]) == 0.75
     assert similarity([], [1, 2]) == 0.0
+
+
+def test_of_a_classifier_membership_alone_is_told(memorising: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losses(model: Any, objective: Any, drawn: Any, **keys: Any) -> RowLosses:
+        # Trained rows begin with questions from 100 on, held-out ones from 200 on.
+        is_trained = drawn[0].row < 200
+        return RowLosses(
+            np.linspace(0.0, 1.0, len(drawn)) + (0.0 if is_trained else 2.0), np.ones(len(drawn), int)
+        )
+
+    monkeypatch.setattr(check, "row_losses", losses)
+    subject = replace(memorising, objective=SimpleNamespace(head=object()), template=None)
+    found = Memorization(section()).examine(subject)
+    own = figures(found)
+    assert own["membership_auc"].value.value == 1.0 and own["membership_auc"].base is None
+    assert own["tpr_at_fpr"].value.value == 1.0
+    assert own["extracted_share"].value is None and "writes no text" in own["extracted_share"].why_undefined
+    assert found.findings[0].is_bad and "can tell" in found.findings[0].text
+    canary = {"format": "It is {secret}.", "secret": "775533"}
+    with pytest.raises(DataError, match="a canary cannot be ranked"):
+        Memorization(section(canaries=[canary], num_alternatives=20)).examine(subject)
