@@ -14,8 +14,8 @@ from luthier.evaluate.statistics import Interval
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
 
 _CURE = (
-    "train with `data.balance: {by: [label, FIELD], weighting: independent}`, or with `objective.fairness`; "
-    "compare with docs/fairness.md"
+    "train with `data.balance: {by: [label, FIELD], weighting: independent}` (reweighing), look at the errors of the "
+    "worse group, or add rows of it"
 )
 
 
