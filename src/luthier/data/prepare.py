@@ -21,6 +21,7 @@ from luthier.data.full_blocks import FillingEncoder
 from luthier.data.row_json import dumps
 from luthier.data.sample import Sample
 from luthier.data.store import StoredExamples, write_examples
+from luthier.data.train_share import ALL, Share
 
 Split = Literal["train", "eval"]
 SPLITS: tuple[Split, ...] = ("train", "eval")
@@ -72,6 +73,7 @@ def prepare(
     fingerprint: str,
     hashes: Mapping[str, str],
     events: EventLog,
+    share: Share = ALL,
 ) -> DatasetVersion:
     """Encode curated rows.
 
@@ -84,6 +86,7 @@ def prepare(
         fingerprint: Of this stage.
         hashes: ``template_hash`` and ``tokenizer_hash``.
         events: Told about the progress.
+        share: Which of the training rows are trained; what the objective learns, such as classes, it learns of all.
 
     Raises:
         DataError: Too little of the rows can be used.
@@ -93,7 +96,7 @@ def prepare(
         learned = encoder.learn(row for row in read_rows_of(rows, "train") if isinstance(row, Sample))
     with atomic_folder(folder) as partial:
         shutil.copyfile(rows.folder / REJECTED_FILE, partial / REJECTED_FILE)
-        encoding = _Encoding(encoder, events, rows, partial / REJECTED_FILE)
+        encoding = _Encoding(encoder, events, rows, partial / REJECTED_FILE, share)
         for name in SPLITS:
             write_examples(partial / f"{name}.parquet", encoding.rows(name))
         _check_kept(rows, encoding, where)
@@ -111,7 +114,10 @@ def prepare(
         template_hash=hashes["template_hash"],
         tokenizer_hash=hashes["tokenizer_hash"],
         content_hash=encoding.digest.hexdigest(),
-        notices=notices(budgets, encoding.rejections),
+        notices=(
+            *notices(budgets, encoding.rejections),
+            *share.notices(encoding.num_passed_over, rows.num_train),
+        ),
         learned=learned,
     ).save()
 
@@ -119,13 +125,17 @@ def prepare(
 class _Encoding:
     """Encodes rows one by one on their way to the file, and counts and hashes what passes."""
 
-    def __init__(self, encoder: Encoder, events: EventLog, rows: CuratedRows, rejected: Path) -> None:
+    def __init__(
+        self, encoder: Encoder, events: EventLog, rows: CuratedRows, rejected: Path, share: Share
+    ) -> None:
         self._encoder = encoder
         self._events = events
         self._rows = rows
         self._rejected = rejected
         self._total = rows.num_train + rows.num_eval
         self._done = 0
+        self._share = share
+        self.num_passed_over = 0
         self.budgets: dict[str, SplitBudget] = {}
         self.rejections = [replace(rejection, raw=None) for rejection in left_out_of(rows)]
         self.digest = hashlib.sha256()
@@ -138,6 +148,9 @@ class _Encoding:
         if name == "eval" and isinstance(encoder, FillingEncoder):
             encoder = encoder.by_row
         for entry in read_rows_of(self._rows, name):
+            if name == "train" and isinstance(entry, Sample) and not self._share.takes(entry):
+                self.num_passed_over += 1
+                continue
             result = encoder(entry) if isinstance(entry, Sample) else entry
             self._done += 1
             if self._done % _PROGRESS_ROWS == 0 or self._done == self._total:
@@ -181,7 +194,8 @@ def _check_kept(rows: CuratedRows, encoding: _Encoding, where: str) -> None:
     """Refuse data of which too little was left by the encoder."""
     budgets = encoding.budgets
     own = encoding.rejections[rows.num_left_out :]
-    check_rows_left(rows.num_train + rows.num_eval, budgets["train"].rows, own, where)
+    num_read = rows.num_train - encoding.num_passed_over + rows.num_eval
+    check_rows_left(num_read, budgets["train"].rows, own, where)
     if rows.num_eval and not budgets["eval"].rows:
         detail = encoding.rejections[-1].detail
         raise DataError(

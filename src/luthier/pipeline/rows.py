@@ -20,8 +20,8 @@ from luthier.recipe.load import LoadedData
 from luthier.recipe.schema import DataSection
 from luthier.recipe.source_section import Source
 
-ENCODING_KEYS = {"max_length", "too_long", "chat_template"}
-"""Keys of `data` that say how rows are encoded; the others say which rows there are."""
+ENCODING_KEYS = {"max_length", "too_long", "chat_template", "train_share"}
+"""Keys of `data` for the encoding of rows, and which of them are trained; the others say which rows there are."""
 
 
 def _embedder(name: str) -> Any:

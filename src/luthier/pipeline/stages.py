@@ -11,6 +11,7 @@ from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
 from luthier.data.curate.stage import CuratedRows, curate
 from luthier.data.prepare import DatasetVersion, prepare, read_examples
+from luthier.data.train_share import Share
 from luthier.data.vocabulary.stage import Vocabulary, listed_terms, make_vocabulary
 from luthier.evaluate.report import Report
 from luthier.models.chat_model import stop_token_ids
@@ -115,7 +116,8 @@ def grow_vocabulary(job: Job, digest: str, folder: Path) -> Vocabulary:
 
 def _data_fingerprint(job: Job) -> str:
     data = job.recipe.data.model_dump(include=ENCODING_KEYS)
-    return fingerprint(job.rows.fingerprint, data, job.recipe.objective.model_dump(), job.text_hashes)
+    seed = job.recipe.seed if job.recipe.data.train_share else None
+    return fingerprint(job.rows.fingerprint, data, seed, job.recipe.objective.model_dump(), job.text_hashes)
 
 
 def _make_data(job: Job, digest: str) -> DatasetVersion:
@@ -132,6 +134,7 @@ def prepare_data(job: Job, digest: str, folder: Path) -> DatasetVersion:
         fingerprint=digest,
         hashes=job.text_hashes,
         events=job.events,
+        share=Share(job.recipe.data.train_share or 1.0, job.recipe.seed),
     )
     for notice in dataset.notices:
         job.events.emit("notice", message=notice)

@@ -142,6 +142,11 @@ class DataSection(Section):
         "divides tagged words into several examples, and reads a context in windows. `drop` leaves the row "
         "out; `error` stops.",
     )
+    train_share: Fraction | None = Field(
+        None,
+        description="Train this share of the training rows only, drawn by the seed; a smaller share is part of a "
+        "larger one, and the held-out rows stay. `luthier learning-curve` sets it. Default: all.",
+    )
     chat_template: str | None = Field(
         None,
         description="`chatml` or the path of a Jinja file. Default: the tokenizer's own template.",
