@@ -42,6 +42,7 @@ def report(folder: Path, name: str, *, epochs: int, learning_rate: float) -> dic
             "num_train_epochs": epochs,
             "per_device_train_batch_size": 8,
             "report_to": [],
+            "eval_strategy": "no",  # the last step is kept, not the best on held-out rows
         },
         "evaluate": {
             "metrics": ["perplexity"],
@@ -62,7 +63,7 @@ def report(folder: Path, name: str, *, epochs: int, learning_rate: float) -> dic
 
 
 def test_rows_learnt_by_heart_fail_the_gate_and_rows_seen_once_pass(tmp_path: Path) -> None:
-    planted = report(tmp_path, "planted", epochs=14, learning_rate=2e-3)
+    planted = report(tmp_path, "planted", epochs=8, learning_rate=2e-3)
     good = report(tmp_path, "good", epochs=1, learning_rate=1e-4)
     assert [gate["passed"] for gate in planted["gates"]] == [False, False]
     assert [gate["passed"] for gate in good["gates"]] == [True, True]

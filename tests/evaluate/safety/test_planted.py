@@ -49,6 +49,7 @@ def report(folder: Path, name: str, *, refuses: bool, learning_rate: float) -> d
             "num_train_epochs": 4,
             "per_device_train_batch_size": 8,
             "report_to": [],
+            "eval_strategy": "no",  # the last step is kept, not the best on held-out rows
         },
         "evaluate": {
             "metrics": ["perplexity"],

@@ -16,7 +16,7 @@ from luthier.evaluate.memorization.canaries import CanaryResult, canary_rows, ex
 from luthier.evaluate.memorization.evidence import Asked, Drawn, Evidence, draw, measure
 from luthier.evaluate.memorization.extraction import verbatim
 from luthier.evaluate.memorization.found import Extraction, Found
-from luthier.evaluate.memorization.membership import AttackResult, attack_scores, run_attacks
+from luthier.evaluate.memorization.membership import AttackResult, Values, attack_scores, run_attacks
 from luthier.evaluate.memorization.telling import tell_all
 from luthier.recipe.evaluate_sections.memorization import MemorizationSection
 
@@ -59,18 +59,19 @@ class Memorization:
         others = draw(subject.held_out.rows, count, 0, seed)
         _check_drawn(members, others)
         model, total = subject.load(), len(members.rows) + len(others.rows)
-        scores, done = [], 0
-        for drawn in (members, others):
+
+        def scored(drawn: Drawn, before: int) -> dict[str, Values]:
             losses = row_losses(
                 model,
                 subject.objective,
                 drawn.rows,
                 dtype=subject.dtype,
-                on_progress=lambda n, done=done: subject.tell(done + n, total),
+                on_progress=partial(_tell_from, subject, before, total),
             )
-            scores.append({"loss": -losses.sums / losses.counts})
-            done += len(drawn.rows)
-        attacks = run_attacks(*scores, self.section.fpr, subject.how)
+            return {"loss": -losses.sums / losses.counts}
+
+        scores = scored(members, 0), scored(others, len(members.rows))
+        attacks = run_attacks(scores[0], scores[1], self.section.fpr, subject.how)
         why = "a model with a head writes no text"
         return Found(attacks, None, members, others, why_not_extracted=why)
 
@@ -138,8 +139,9 @@ class Memorization:
         attacks = run_attacks(members, others, self.section.fpr, subject.how)
         if base is None:
             return attacks, None
-        blind = [attack_scores(base.members, texts[0], None), attack_scores(base.others, texts[1], None)]
-        return attacks, run_attacks(*blind, self.section.fpr, subject.how)
+        of_members = attack_scores(base.members, texts[0], None)
+        of_others = attack_scores(base.others, texts[1], None)
+        return attacks, run_attacks(of_members, of_others, self.section.fpr, subject.how)
 
     def _extraction(
         self, asked: Asked, tuned: Evidence, base: Evidence | None
