@@ -159,7 +159,7 @@ def test_pictures_and_tables_show_every_attack() -> None:
     assert [picture.title for picture in found.pictures] == [
         "Share of right rows that attacks break",
         "Typing: success over queries",
-        "Pgd: success over queries",
+        "PGD: success over queries",
     ]
     assert all(picture.svg.startswith("<svg") for picture in found.pictures)
     attacks, examples, changes = found.tables

@@ -85,7 +85,7 @@ def _stability(figure: Figure, outcome: Outcome) -> Finding:
 
 
 def _attack(name: str, figure: Figure, outcome: Outcome, section: RobustnessSection) -> Finding:
-    title = name.replace("_", " ").capitalize() if name not in EMBEDDING_ATTACKS else name.upper()
+    title = _title(name)
     num_right, num_tried = int(outcome.right_N.sum()), int(outcome.tried([name]).sum())
     if figure.value is None:
         cure = "choose attacks that fit the language and length of the rows"
@@ -136,7 +136,7 @@ def pictures(
             ),
             Series("", [(q, high) for (q, _), (_, high) in zip(curve, ends, strict=True)], "faint"),
         ]
-        title = f"{name.replace('_', ' ').capitalize()}: success over queries"
+        title = f"{_title(name)}: success over queries"
         chart = line_chart(lines, x_label="queries a row, at most", y_label="share of rows broken")
         found.append(Picture(title, chart))
     return [picture for picture in found if picture.svg]
@@ -254,6 +254,11 @@ def _counts(outcome: Outcome) -> dict[str, Mapping[str, Any]]:
 
 def _interval(interval: Interval) -> str:
     return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def _title(name: str) -> str:
+    """Return the name of an attack at the beginning of a sentence."""
+    return name.upper() if name in ("fgsm", "pgd", "ocr") else name.replace("_", " ").capitalize()
 
 
 def _short(text: str) -> str:
