@@ -19,6 +19,7 @@ from luthier.core.errors import ModelError, RecipeError
 from luthier.core.events import read_events
 from luthier.data.prepare import read_examples
 from luthier.methods.build import build_method
+from luthier.models.catalogue import CATALOGUE
 from luthier.models.heads import head_of
 from luthier.models.load import load_trained
 from luthier.pipeline import job as job_module
@@ -203,6 +204,68 @@ def losses(job: Job, model: Any, split: Any = "eval") -> torch.Tensor:
     return torch.cat([job.objective.item_losses(model, job.objective.collate(g)) for g in groups.values()])
 
 
+def check_contract(recipe: Path, name: str, aside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do a recipe and check what every method promises.
+
+    Args:
+        recipe: Of `STEPS` steps with a checkpoint half-way.
+        name: Of the method's section.
+        aside: An empty folder.
+        monkeypatch: Lets the models be looked at.
+    """
+    watched: list[Watched] = []
+
+    def build(*given: Any) -> Any:
+        watched.append(Watched(build_method(*given)))
+        return watched[-1]
+
+    monkeypatch.setattr(job_module, "build_method", build)
+    plan = make_plan(load(recipe))
+    job = run(plan, until="train")
+    base, start, model = watched[-1].base, watched[-1].start, watched[-1].model
+    traits = TRAITS[SECTIONS[name].name]
+
+    # Only what is declared changes, and something of it does.
+    part, declared = head_of(model), is_declared(name)
+    weights = dict(start.named_parameters())
+    changed = {n for n, p in model.named_parameters() if not torch.equal(p, weights[n])}
+    assert changed and all(declared(n) or part.holds(n) for n in changed)
+
+    # It starts as the base, and what it learns from the rows lowers their loss.
+    before, after = losses(job, start, "train").mean(), losses(job, model, "train").mean()
+    if traits.starts_as_base:
+        assert float(before) == pytest.approx(float(losses(job, base, "train").mean()), abs=1e-5)
+    assert float(after) < float(before) - 1e-4
+    told = [e["loss"] for e in read_events(job.folder.events_path) if e["kind"] == "train_step"]
+    assert len(told) == STEPS and told[-1] < told[0]
+
+    # What is saved comes back, and merging changes nothing.
+    loaded, _ = load_trained(job.trained.folder, dtype=torch.float32)
+    assert torch.allclose(losses(job, loaded), losses(job, model), atol=1e-3 if job.four_bit else 1e-4)
+    if traits.merging is None:
+        if job.four_bit:  # an adapter is merged into the base as it was
+            loaded, _ = load_trained(job.trained.folder, dtype=torch.float32, base_form="original")
+        expected = losses(job, loaded)
+        merged = watched[-1].merge(loaded)
+        assert {n for n, _ in merged.named_parameters()} == {n for n, _ in base.named_parameters()}
+        assert torch.allclose(losses(job, merged), expected, atol=1e-3)
+    else:
+        with pytest.raises(ModelError, match="cannot be merged"):
+            watched[-1].merge(loaded)
+
+    # A run that is killed half-way ends in the same bytes.
+    shutil.move(job.trained.folder, aside / "whole")
+    shutil.rmtree(job.folder.path / "checkpoints" / f"step-{STEPS}")
+    again = run(plan, until="train")
+    assert "resume" in [event["kind"] for event in read_events(again.folder.events_path)]
+    files = sorted(path.name for path in (aside / "whole").glob("*.safetensors"))
+    assert files
+    for file in files:
+        one, other = load_file(aside / "whole" / file), load_file(again.trained.folder / file)
+        assert one.keys() == other.keys()
+        assert all(torch.equal(tensor, other[key]) for key, tensor in one.items())
+
+
 @pytest.mark.parametrize(("name", "family", "kind"), CASES, ids=lambda value: value)
 class TestEveryMethodOnEveryObjective:
     def test_keeps_its_contract(
@@ -210,53 +273,40 @@ class TestEveryMethodOnEveryObjective:
     ) -> None:
         monkeypatch.setenv("LUTHIER_HOME", str(folder / "home"))
         monkeypatch.chdir(folder)
-        watched: list[Watched] = []
-        monkeypatch.setattr(
-            job_module,
-            "build_method",
-            lambda *given: watched.append(Watched(build_method(*given))) or watched[-1],
-        )
-        plan = make_plan(load(write_recipe(name, family, kind, folder)))
-        job = run(plan, until="train")
-        base, start, model = watched[-1].base, watched[-1].start, watched[-1].model
+        check_contract(write_recipe(name, family, kind, folder), name, tmp_path, monkeypatch)
 
-        # Only what is declared changes, and something of it does.
-        part, declared = head_of(model), is_declared(name)
-        weights = dict(start.named_parameters())
-        changed = {n for n, p in model.named_parameters() if not torch.equal(p, weights[n])}
-        assert changed and all(declared(n) or part.holds(n) for n in changed)
 
-        # It starts as the base, and what it learns from the rows lowers their loss.
-        before, after = losses(job, start, "train").mean(), losses(job, model, "train").mean()
-        if TRAITS[SECTIONS[name].name].starts_as_base:
-            assert float(before) == pytest.approx(float(losses(job, base, "train").mean()), abs=1e-5)
-        assert float(after) < float(before) - 1e-4
-        told = [e["loss"] for e in read_events(job.folder.events_path) if e["kind"] == "train_step"]
-        assert len(told) == STEPS and told[-1] < told[0]
+REAL = [
+    ("lora", "smollm2-135m-instruct", "sft", {"learning_rate": 1e-3}),
+    ("ia3", "smollm2-135m-instruct", "sft", {"learning_rate": 1e-2}),
+    ("qlora", "smollm2-135m-instruct", "sft", {"learning_rate": 1e-3}),
+    ("full", "minilm", "classification", {"learning_rate": 1e-4}),
+    ("lora", "minilm", "classification", {"learning_rate": 1e-3}),
+    ("ia3", "minilm", "token_classification", {"learning_rate": 3e-3}),
+]
 
-        # What is saved comes back, and merging changes nothing.
-        expected = losses(job, model)
-        loaded, _ = load_trained(job.trained.folder, dtype=torch.float32)
-        assert torch.allclose(losses(job, loaded), expected, atol=1e-4)
-        if TRAITS[SECTIONS[name].name].merging is None:
-            merged = watched[-1].merge(loaded)
-            assert {n for n, _ in merged.named_parameters()} == {n for n, _ in base.named_parameters()}
-            assert torch.allclose(losses(job, merged), expected, atol=1e-3)
-        else:
-            with pytest.raises(ModelError, match="cannot be merged"):
-                watched[-1].merge(loaded)
 
-        # A run that is killed half-way ends in the same bytes.
-        shutil.move(job.trained.folder, tmp_path / "whole")
-        shutil.rmtree(job.folder.path / "checkpoints" / f"step-{STEPS}")
-        again = run(plan, until="train")
-        assert "resume" in [event["kind"] for event in read_events(again.folder.events_path)]
-        files = sorted(path.name for path in (tmp_path / "whole").glob("*.safetensors"))
-        assert files
-        for file in files:
-            one, other = load_file(tmp_path / "whole" / file), load_file(again.trained.folder / file)
-            assert one.keys() == other.keys()
-            assert all(torch.equal(tensor, other[key]) for key, tensor in one.items())
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "base", "kind", "train"), REAL, ids=[f"{method}-{kind}" for method, _, kind, _ in REAL]
+)
+def test_the_main_methods_keep_it_on_real_models(
+    method: str, base: str, kind: str, train: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not CATALOGUE[base].is_installed:
+        pytest.skip(f"{base} is not installed")
+    name = "lora" if method == "qlora" else method
+    monkeypatch.chdir(tmp_path)
+    write_rows(kind, tmp_path)
+    path = write_recipe(name, base, kind, tmp_path)
+    recipe = yaml.safe_load(path.read_text())
+    recipe["train"] |= train
+    if method == "qlora":
+        pytest.importorskip("bitsandbytes")
+        recipe["model"]["load_in_4bit"] = True
+    path.write_text(yaml.safe_dump(recipe))
+    (tmp_path / "aside").mkdir()
+    check_contract(path, name, tmp_path / "aside", monkeypatch)
 
 
 @pytest.mark.parametrize(("name", "family", "kind"), REFUSED, ids=lambda value: value)
