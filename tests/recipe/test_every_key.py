@@ -35,7 +35,8 @@ from luthier.train import checkpoint
 from luthier.train.stage import prepare_model
 from tests.models.tiny_chat import TEMPLATE, make_chat_llama, make_chat_tokenizer
 from tests.models.tiny_encoder import save_tiny_encoder
-from tests.recipe.fairness_changes import FAIRNESS_CHANGES, fair
+from tests.recipe.fairness_changes import FAIRNESS_CHANGES, PENALTY_CHANGES, fair, fair_weights
+from tests.recipe.fitting_changes import FITTING_CHANGES, fitted
 from tests.recipe.leaks_and_safety_changes import LEAKS_AND_SAFETY_CHANGES, examined, judged
 from tests.recipe.method_changes import METHOD_CHANGES
 from tests.recipe.multitask_changes import MULTITASK_CHANGES, WHOLE
@@ -360,6 +361,7 @@ CHANGES: dict[str, Change] = {
     ),
     "data.max_length": change(rows, "data.max_length=44"),
     "data.too_long": change(rows, "data.too_long=drop", before=("data.max_length=44",)),
+    "data.train_share": change(rows, "data.train_share=0.5"),
     "data.chat_template": change(rows, "data.chat_template=other.jinja"),
     "objective<SftObjective>.name": change(rows, "objective.name=sft", "data.train.0.schema=alpaca", before=RAW),
     "objective<SftObjective>.loss_on": change(rows, "objective={name: sft, loss_on: all}"),
@@ -470,6 +472,10 @@ CHANGES |= {
     for key, (after, before) in FAIRNESS_CHANGES.items()
 }
 CHANGES |= {
+    key: change(partial(fair_weights, weights), *after, before=before)
+    for key, (after, before) in PENALTY_CHANGES.items()
+}
+CHANGES |= {
     key: change(attacked, *after, before=before) for key, (after, before) in ROBUSTNESS_CHANGES.items()
 }
 
@@ -477,6 +483,11 @@ EXAMINED = {"examined": partial(examined, report), "judged": partial(judged, rep
 CHANGES |= {
     key: change(EXAMINED[how], *after, before=before)
     for key, (how, after, before) in LEAKS_AND_SAFETY_CHANGES.items()
+}
+
+CHANGES |= {
+    key: change(partial(fitted, report), *after, before=before)
+    for key, (after, before) in FITTING_CHANGES.items()
 }
 
 LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}

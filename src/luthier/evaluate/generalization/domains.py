@@ -56,7 +56,7 @@ def read_domain(section: NamedSet, folder: Path, subject: Subject, trained: set[
     rows: list[Example] = []
     left_out: list[Rejection] = []
     num_trained = 0
-    for entry in read_source(section, folder):
+    for entry in read_source(section.source, folder):
         encoded = encoder(entry) if isinstance(entry, Sample) else entry
         if isinstance(encoded, Rejection):
             left_out.append(encoded)

@@ -7,19 +7,30 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
-from luthier.recipe.section import PositiveInt
-from luthier.recipe.source_section import Source
+from luthier.recipe.section import PositiveInt, Section
+from luthier.recipe.source_section import SchemaName, Source
 
 SHIPPED_TEXTS = ("english", "chinese")
 """General texts that come with Luthier."""
 
 
-class NamedSet(Source):
+class NamedSet(Section):
     """Rows of another domain, in any schema that the training rows may have."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$", description="What gates and report call it."
     )
+    path: str = Field(description="Its file; see `data.train[].path`.")
+    schema_: SchemaName | None = Field(None, alias="schema", description="Default: detected from the rows.")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Own column names; see `data.train[].columns`."
+    )
+    limit: PositiveInt | None = Field(None, description="Read only the first rows, this many.")
+
+    @property
+    def source(self) -> Source:
+        """The set as a source of rows."""
+        return Source.model_validate(self.model_dump(by_alias=True, exclude={"name"}))
 
 
 class GeneralizationSection(ExaminationSection):
