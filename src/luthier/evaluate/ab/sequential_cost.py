@@ -12,12 +12,14 @@ import numpy as np
 from scipy.special import ndtri
 
 from luthier.evaluate.ab.betting import RESERVE
-from luthier.evaluate.ab.effect_prior import prior_for_size
+from luthier.evaluate.ab.effect_prior import detectable_size, prior_for_size
 
 _PATHS = 4000
 _STEPS = 1200
 _HORIZON = 6.0
 """In fixed samples; nobody waits longer."""
+_LARGEST_LOG = 500.0
+"""Of capital; beyond, every level is passed."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ def sequential_cost(alpha: float = 0.05, power: float = 0.8) -> SequentialCost:
         power: Likewise.
     """
     drift = float(ndtri(1 - alpha / 2) + ndtri(power))
-    # The prior is made for a power of 80 % at a level of 5 %: what a size of 1 stands for at one unit of time.
-    prior = prior_for_size(drift)
+    # One unit of time is the fixed sample; its prior is always that for a power of 80 % at a level of 5 %. The
+    # drift of an effect is half its standardised size, since the variance of the assignment is a quarter.
+    prior = prior_for_size(detectable_size(1.0) / 2)
     generator = np.random.default_rng(0)
     spent_T = np.arange(1, _STEPS + 1) * (_HORIZON / _STEPS)
     first = np.full(_PATHS, np.inf)
@@ -51,7 +54,9 @@ def sequential_cost(alpha: float = 0.05, power: float = 0.8) -> SequentialCost:
         path_ST = np.cumsum(steps, axis=1)
         capital_ST = np.full_like(path_ST, RESERVE)
         for size, weight in zip(prior.sizes_K, prior.weights_K, strict=True):
-            capital_ST += (1 - RESERVE) * weight * np.cosh(size * path_ST) * np.exp(-(size**2) * spent_T / 2)
+            for sign in (1.0, -1.0):
+                log_ST = np.minimum(sign * size * path_ST - size**2 * spent_T / 2, _LARGEST_LOG)
+                capital_ST += (1 - RESERVE) * weight / 2 * np.exp(log_ST)
         is_over_ST = capital_ST >= 1 / alpha
         found = is_over_ST.any(axis=1)
         first[start : start + 500][found] = spent_T[is_over_ST.argmax(axis=1)[found]]
