@@ -45,14 +45,39 @@ FAIRNESS_CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By key: the change, and what is set before it."""
 
+_PENALTY = (
+    *_CLASSIFIER,
+    "evaluate={}",
+    "objective={name: classification, fairness: {by: kind, positive: warm, weight: 50}}",
+)
+_O = "objective<ClassificationObjective>.fairness."
+PENALTY_CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    f"{_O}by": (("objective.fairness.by=size",), _PENALTY),
+    f"{_O}positive": (("objective.fairness.positive=mild",), _PENALTY),
+    f"{_O}criterion": (("objective.fairness.criterion=demographic_parity",), _PENALTY),
+    f"{_O}weight": (("objective.fairness.weight=1",), _PENALTY),
+}
+"""Of the objective's penalty, which shows in the weights."""
+
 
 def fair(report: Callable[..., Any], made: Any, patch: pytest.MonkeyPatch, *overrides: str) -> Any:
     """What the examination found."""
-    folder = Path(made.recipe).parent
+    write_files(Path(made.recipe).parent)
+    return report("examinations", made, patch, *overrides)
+
+
+def fair_weights(weights: Callable[..., Any], made: Any, patch: pytest.MonkeyPatch, *overrides: str) -> Any:
+    """The weights that were trained."""
+    write_files(Path(made.recipe).parent)
+    return weights(made, patch, *overrides)
+
+
+def write_files(folder: Path) -> None:
+    """Write the rows and files of stereotypes beside the recipe."""
     rows = [
         {
             "text": f"{'he' if number % 3 else 'she'} saw the black man and the {animal} {number}",
-            "label": "warm" if number % 2 else "cold",
+            "label": ("warm", "cold", "mild")[number % 3],
             "kind": "ab"[number // 2 % 2],
             "size": "xy"[number // 4 % 2],
         }
@@ -66,4 +91,3 @@ def fair(report: Callable[..., Any], made: Any, patch: pytest.MonkeyPatch, *over
     ]
     (folder / "crows.csv").write_text("\n".join(pairs) + "\n", encoding="utf-8")
     (folder / "bbq.jsonl").write_text(json.dumps(_BBQ) + "\n", encoding="utf-8")
-    return report("examinations", made, patch, *overrides)

@@ -35,6 +35,7 @@ from luthier.train import checkpoint
 from luthier.train.stage import prepare_model
 from tests.models.tiny_chat import TEMPLATE, make_chat_llama, make_chat_tokenizer
 from tests.models.tiny_encoder import save_tiny_encoder
+from tests.recipe.benchmark_changes import BENCHMARK_CHANGES, BENCHMARKS, benchmarked
 from tests.recipe.fairness_changes import FAIRNESS_CHANGES, PENALTY_CHANGES, fair, fair_weights
 from tests.recipe.fitting_changes import FITTING_CHANGES, fitted
 from tests.recipe.leaks_and_safety_changes import LEAKS_AND_SAFETY_CHANGES, examined, judged
@@ -488,6 +489,11 @@ CHANGES |= {
 CHANGES |= {
     key: change(partial(fitted, report), *after, before=before)
     for key, (after, before) in FITTING_CHANGES.items()
+}
+
+CHANGES |= {
+    key: change(partial(benchmarked, report), *after, before=BENCHMARKS)
+    for key, after in BENCHMARK_CHANGES.items()
 }
 
 LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}

@@ -91,6 +91,26 @@ def _one_fault(value: Any) -> Any:
 ClassWeights = Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_one_fault)]
 
 
+class FairnessPenalty(Section):
+    """A constraint in the training loss: what groups are promised is pulled together."""
+
+    by: str = Field(
+        min_length=1,
+        description="Column with the group of a row; the training sources' `attributes` must name it.",
+    )
+    positive: str = Field(description="The label whose probability is compared.")
+    criterion: Literal["demographic_parity", "equalized_odds"] = Field(
+        "equalized_odds",
+        description="`demographic_parity`: the mean probability of the label, over all rows of a group; "
+        "`equalized_odds`: the same over the rows that have the label, and over those that have not.",
+    )
+    weight: Annotated[float, Field(gt=0.0)] = Field(
+        1.0,
+        description="Factor of the squared distances between groups in a micro-batch; more takes more accuracy for "
+        "more equality.",
+    )
+
+
 class ClassificationObjective(ObjectiveSection):
     """Sequence classification: predict the class of a text, or of a pair of texts."""
 
@@ -122,6 +142,9 @@ class ClassificationObjective(ObjectiveSection):
     )
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0, description="Share of each training label that is spread over all classes."
+    )
+    fairness: FairnessPenalty | None = Field(
+        None, description="Pull groups together in training, for single_label; default: no."
     )
 
 

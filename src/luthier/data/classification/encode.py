@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ class ClassificationEncoder:
         class_weights: Factors of the classes in the training loss.
         max_length: Longest input in tokens.
         too_long: What happens to longer ones; see the recipe's ``data.too_long``.
+        group_field: Attribute whose value stands beside the class as the number of a group, -1 for none; single labels
+            only.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class ClassificationEncoder:
         class_weights: ClassWeights,
         max_length: int,
         too_long: TooLong,
+        group_field: str | None = None,
     ) -> None:
         self._inputs = TextInputs(tokenizer, max_length=max_length)
         self._problem = problem
@@ -44,13 +47,26 @@ class ClassificationEncoder:
         self._max_length = max_length
         self._too_long = too_long
         self._numbers: dict[str, int] = {}
+        self._group_field = group_field
+        self.groups: tuple[str, ...] = ()
         self.classes: Classes | None = None
 
     def learn(self, samples: Iterable[Sample]) -> dict[str, Any]:
         """Find the classes of the training rows; see `find_classes`."""
+        groups: set[str] = set()
+        seen = self._noting_groups(samples, groups) if self._group_field else samples
         found = find_classes(
-            samples, self._problem, labels=self._labels, class_weights=self._class_weights
+            seen, self._problem, labels=self._labels, class_weights=self._class_weights
         ).as_json()
+        if self._group_field:
+            found["groups"] = sorted(groups)
+            if len(groups) < 2:
+                what = f"all of group {min(groups)!r}" if groups else "without a group"
+                raise DataError(
+                    f"training rows are {what} by {self._group_field!r}: nothing can be pulled together",
+                    where="objective.fairness.by",
+                    cure="name a column with two values or more in the sources' attributes",
+                )
         self.recall(found)
         return found
 
@@ -58,6 +74,13 @@ class ClassificationEncoder:
         """Take up the classes that a data set was frozen with."""
         self.classes = Classes.of_json(facts)
         self._numbers = {name: number for number, name in enumerate(self.classes.labels)}
+        self.groups = tuple(facts.get("groups", ()))
+
+    def _noting_groups(self, samples: Iterable[Sample], groups: set[str]) -> Iterator[Sample]:
+        for sample in samples:
+            if value := sample.attributes.get(self._group_field or ""):
+                groups.add(value)
+            yield sample
 
     def __call__(self, sample: Sample) -> list[Example] | Rejection:
         """Encode one row.
@@ -108,6 +131,9 @@ class ClassificationEncoder:
         assert self.classes is not None and sample.labels is not None, "the classes are learnt first"
         numbers = [self._numbers[name] for name in sample.labels]
         if self._problem == "single_label":
+            if self._group_field:
+                value = sample.attributes.get(self._group_field)
+                numbers.append(self.groups.index(value) if value in self.groups else -1)
             return np.asarray(numbers, dtype=np.int32), self.classes.weights[numbers[0]]
         hot = np.zeros(len(self._numbers), dtype=np.int32)
         hot[numbers] = 1

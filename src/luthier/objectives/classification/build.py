@@ -21,11 +21,13 @@ def build_classification(
         class_weights=section.class_weights,
         max_length=data.max_length,
         too_long=data.too_long,
+        group_field=section.fairness.by if section.fairness else None,
     )
     return Classification(
         encoder,
         section.problem,
         focal_gamma=section.focal_gamma,
         label_smoothing=section.label_smoothing,
+        fairness=section.fairness,
         pad_token_id=tokenizer.pad_token_id,
     )

@@ -8,14 +8,17 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from luthier.core.errors import DataError
 from luthier.data.classification.classes import Problem
 from luthier.data.classification.encode import ClassificationEncoder
 from luthier.data.collate import Batch, collate_padded
 from luthier.data.example import Example
 from luthier.models.heads import TaskHead
 from luthier.objectives.classification.evaluator import ClassificationEvaluator
+from luthier.objectives.classification.fair_loss import group_distance
 from luthier.objectives.contract import Loss
 from luthier.objectives.headed import head_outputs
+from luthier.recipe.objective_sections import FairnessPenalty
 
 # Shapes: B rows, C classes.
 
@@ -29,6 +32,7 @@ class Classification:
         focal_gamma: Exponent of the focal loss; 0 for the plain one.
         label_smoothing: Share of each label that is spread over all classes.
         pad_token_id: Filler of batches.
+        fairness: Pulls groups together in training; the encoder then puts the group beside the class.
     """
 
     def __init__(
@@ -39,12 +43,14 @@ class Classification:
         focal_gamma: float,
         label_smoothing: float,
         pad_token_id: int,
+        fairness: FairnessPenalty | None = None,
     ) -> None:
         self.encoder = encoder
         self._problem: Problem = problem
         self._gamma = focal_gamma
         self._smoothing = label_smoothing
         self._pad_token_id = pad_token_id
+        self._fairness = fairness
 
     @property
     def head(self) -> TaskHead | None:
@@ -73,7 +79,29 @@ class Classification:
         )
         if batch.label_weights is not None:
             loss_B = loss_B * batch.label_weights
-        return Loss(loss_B.sum(), batch.num_supervised, {})
+        total = loss_B.sum()
+        if self._fairness is not None and model.training:
+            # The loop divides by the weights of all rows of the step, so that a batch's penalty counts by its share.
+            total = total + batch.weight * self._penalty(logits_BC, batch.labels, self._fairness)
+        return Loss(total, batch.num_supervised, {})
+
+    def _penalty(
+        self, logits_BC: torch.Tensor, labels: torch.Tensor, fairness: FairnessPenalty
+    ) -> torch.Tensor:
+        """Return the weighted distance between groups in the batch."""
+        assert self.encoder.classes is not None
+        if fairness.positive not in self.encoder.classes.labels:
+            raise DataError(
+                f"{fairness.positive!r} is no class of the training rows",
+                where="objective.fairness.positive",
+                cure=f"one of: {', '.join(self.encoder.classes.labels[:20])}",
+            )
+        number = self.encoder.classes.labels.index(fairness.positive)
+        chance_B = logits_BC.float().softmax(dim=1)[:, number]
+        is_B = labels[:, 0] == number
+        everyone_B = torch.ones_like(is_B)
+        parts = (everyone_B,) if fairness.criterion == "demographic_parity" else (is_B, ~is_B)
+        return fairness.weight * group_distance(chance_B, labels[:, 1], parts)
 
     def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
         """Return the plain loss of each row."""
