@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from luthier.core.errors import Fault
+from luthier.plan.checks import check_recipe
 from luthier.plan.multitask import check_multitask, measured_of_tasks, task_gradient_bytes
 from luthier.recipe.schema import Recipe
 
@@ -95,8 +96,6 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"stages": [{"tasks": ["intent", "intent"], "share": 0.5}, ONE_EACH[1]]},
         "objective.stages[0].tasks[1]", "twice",
     ),
-    "virtual tokens": ({"method": "prompt"}, "method.name", "2 heads"),
-    "four bits": ({"model": {"load_in_4bit": True}}, "model.load_in_4bit", "several heads"),
     "a gate of nothing": (
         {"gates": [{"metric": "accuracy", "task": "intents", "min": 0.5}]}, "gates[0].task", "no task",
     ),
@@ -108,6 +107,20 @@ def test_what_cannot_take_effect_is_refused(case: str) -> None:
     changes, path, problem = CASES[case]
     found = [fault for fault in faults(recipe(**changes)) if fault.path == path]
     assert any(problem in fault.problem for fault in found), faults(recipe(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "problem"),
+    [
+        ({"method": "prompt"}, "method.name", "one head beside virtual tokens"),
+        ({"model": {"load_in_4bit": True}, "method": "lora"}, "model.load_in_4bit", "a head for each task"),
+    ],
+)
+def test_what_several_heads_do_not_go_with_is_told_once(
+    changes: dict[str, Any], path: str, problem: str, tmp_path: Path
+) -> None:
+    (fault,) = [fault for fault in check_recipe(recipe(**changes), (), tmp_path) if fault.path == path]
+    assert problem in fault.problem
 
 
 def test_a_sampling_that_every_stage_replaces_is_refused() -> None:

@@ -36,7 +36,7 @@ def check_four_bit(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
         yield Fault("method.init_lora_weights", problem, "init_lora_weights: kaiming")
     if recipe.objective.name == "multitask" and recipe.objective.has_head:
         problem = "does not go with a head for each task, whose trunk is loaded in one type"
-        yield Fault("model.load_in_4bit", problem, "load_in_4bit: false")
+        yield Fault("model.load_in_4bit", problem, "load_in_4bit: false, or one run for each task")
     if importlib.util.find_spec("bitsandbytes") is None:
         problem = "needs bitsandbytes, which is not installed"
         yield Fault("model.load_in_4bit", problem, "pip install 'luthier[qlora]'")

@@ -19,9 +19,6 @@ from luthier.recipe.multitask_sections import (
 from luthier.recipe.objective_sections import MultitaskObjective
 from luthier.recipe.schema import Recipe
 
-_SOFT = ("prefix", "prompt", "p_tuning")
-"""Methods that put virtual tokens before each row, by their names in the recipe."""
-
 
 def check_multitask(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of several tasks; see `luthier.plan.checks.check_recipe`."""
@@ -45,14 +42,6 @@ def check_multitask(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]
         if refusal := refusal_of(recipe.method.name, task.objective.name):
             problem = f"{recipe.method.name} makes no sense with {task.objective.name}: {refusal.reason}"
             yield Fault(f"objective.tasks[{index}].objective", problem, refusal.cure)
-    if objective.has_head and recipe.model.load_in_4bit:
-        problem = "has no loader for several heads"
-        yield Fault("model.load_in_4bit", problem, "load_in_4bit: false, or one run for each task")
-    if objective.has_head and recipe.method.name in _SOFT:
-        problem = (
-            f"{recipe.method.name} puts virtual tokens before rows of one head, there are {len(names)} heads"
-        )
-        yield Fault("method.name", problem, "method: {name: lora}")
 
 
 def task_gradient_bytes(recipe: Recipe, num_trainable: int) -> int:
