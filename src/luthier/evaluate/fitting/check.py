@@ -71,8 +71,8 @@ class Fitting:
                 subject.load_base, subject, trained, held_out, lambda done: subject.tell(2 + done, total)
             )
             base_gap = gaps_of(base.trained, base.held_out, how).get(LOSS)
-            both = zip(base.of(LOSS), tuned.of(LOSS), strict=True)
-            excess = excess_gap(*((one, other) for one, other in both), how)
+            (base_trained, base_held_out), (tuned_trained, tuned_held_out) = base.of(LOSS), tuned.of(LOSS)
+            excess = excess_gap((base_trained, tuned_trained), (base_held_out, tuned_held_out), how)
             base_loss = base.of(LOSS)[0]
         elif subject.objective.evaluator is not None:
             evaluator, partner = subject.objective.evaluator, "baseline"
@@ -142,15 +142,20 @@ def _figures(gaps: Mapping[str, Gap], base: Gap | None, evidence: Evidence, num_
         why = "" if value else why
         return Figure(f"fitting.{name}", title, value, True, num_rows, base=before, why_undefined=why)
 
-    trained = figure("train_loss", "Loss of training rows", loss.trained, base and base.trained)
+    trained = figure("train_loss", "Loss of training rows", loss.trained, base.trained if base else None)
     return [
         replace(trained, improvement=evidence.gain if base else None),
-        figure("gap", "Held-out loss less that of training rows", loss.difference, base and base.difference),
+        figure(
+            "gap",
+            "Held-out loss less that of training rows",
+            loss.difference,
+            base.difference if base else None,
+        ),
         figure(
             "gap_ratio",
             "The gap in loss, relative to training rows",
             loss.relative,
-            base and base.relative,
+            base.relative if base else None,
             "the loss of the training rows is 0",
         ),
         figure(

@@ -95,8 +95,8 @@ def excess_gap(
         tuned = statistic(other[..., width:]) - statistic(one[..., width:])
         return np.asarray(tuned - base)
 
-    sides = (np.concatenate([m.figures_NK for m in pair], axis=1) for pair in (trained, held_out))
-    return two_sample_interval(*sides, gained, how)
+    first, second = (np.concatenate([m.figures_NK for m in pair], axis=1) for pair in (trained, held_out))
+    return two_sample_interval(first, second, gained, how)
 
 
 def gain_over(base: Measure, tuned: Measure, how: Resampling) -> Interval | None:

@@ -90,7 +90,8 @@ class Generalization:
     def _domains(self, subject: Subject) -> tuple[HeldOut, list[Domain]]:
         """Return the held-out rows in the domain, and the other domains."""
         section, by_sample = self.section, subject.objective.evaluator is not None
-        inside, domains = subject.held_out, []
+        inside: HeldOut = subject.held_out
+        domains: list[Domain] = []
         if section.by is not None:
             inside, domains = domains_by(section.by, subject)
         trained = identities(subject.trained.rows) if section.sets and subject.trained else set()

@@ -49,10 +49,10 @@ def _drop(name: str, measured: Measured, inside: Key, key: Key, score: str, how:
     return Figure(
         f"generalization.drop.{name}",
         title,
-        gap and gap.difference,
+        gap.difference if gap else None,
         True,
         count + len(tuned_inside.figures_NK),
-        base=before and before.difference,
+        base=before.difference if before else None,
         why_undefined="" if gap else f"{score} does not exist on these rows",
     )
 
