@@ -17,12 +17,12 @@ from luthier.recipe.load import load
 
 
 def _rows(path: Path, count: int) -> list[dict[str, str]]:
-    """Return as many rows of each class, marked by whether it names somebody."""
+    """Return as many rows of each class, marked by whether it speaks of its writer."""
     chosen: dict[str, list[dict[str, str]]] = {"offensive": [], "fine": []}
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             label = "fine" if row["class"] == "2" else "offensive"
-            kind = "reply" if "@" in row["tweet"] else "own"
+            kind = "self" if " i " in f" {row['tweet'].lower()} " else "other"
             if len(chosen[label]) < count:
                 chosen[label].append({"text": row["tweet"], "label": label, "kind": kind})
     return [row for pair in zip(*chosen.values(), strict=True) for row in pair]
@@ -51,7 +51,7 @@ def _run(folder: Path, train: list[dict[str, str]], held: list[dict[str, str]]) 
             "report_to": [],
         },
         "evaluate": {"fairness": {"groups": ["kind"], "positive": "offensive"}},
-        "gates": [{"metric": "fairness.kind.equalized_odds_difference", "max": 0.3}],
+        "gates": [{"metric": "fairness.kind.equalized_odds_difference", "max": 0.4}],
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     run(make_plan(load(folder / "recipe.yaml")))
@@ -70,7 +70,7 @@ def test_an_unfair_model_fails_its_gate_and_a_fair_one_passes(shared_data: Path,
     rows = _rows(shared_data / "classification/davidson_raters.csv", 700)
     train, held = rows[:800], rows[800:]
     _run(tmp_path / "fair", train, held)
-    planted = [{**row, "label": "offensive" if row["kind"] == "reply" else row["label"]} for row in train]
-    with pytest.raises(GateFailedError, match="equalized_odds_difference ≤ 0.3"):
+    planted = [{**row, "label": "offensive" if row["kind"] == "self" else row["label"]} for row in train]
+    with pytest.raises(GateFailedError, match="equalized_odds_difference ≤ 0.4"):
         _run(tmp_path / "unfair", planted, held)
     assert _difference(tmp_path / "unfair") > _difference(tmp_path / "fair") + 0.3
