@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from luthier.core.events import EventLog
+from luthier.evaluate.benchmarks.check import Benchmarks
 from luthier.evaluate.examination import Examination, Examined, Subject
 from luthier.evaluate.fairness.check import FairnessExamination
 from luthier.evaluate.fitting.check import Fitting
@@ -19,6 +20,7 @@ from luthier.evaluate.safety.check import Safety
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 
 EXAMINATIONS: Mapping[str, Callable[[Any], Examination]] = {
+    "benchmarks": Benchmarks,
     "fairness": FairnessExamination,
     "fitting": Fitting,
     "generalization": Generalization,

@@ -30,7 +30,7 @@ class Likelihood:
     is_greedy: bool
 
 
-class _Tree(NamedTuple):
+class Tree(NamedTuple):
     """Beginnings of continuations, each once: continuations that begin alike share what they begin with.
 
     Args:
@@ -65,16 +65,18 @@ def log_likelihoods(
     first = model(input_ids=torch.tensor([list(prompt)]), use_cache=True, logits_to_keep=1)
     first_1V = first.logits[0, -1:].float().log_softmax(dim=-1)
     found: list[Likelihood] = []
-    for part in _parts(continuations):
-        tree = _tree_of(part)
+    for part in parts_of(continuations):
+        tree = tree_of(part)
         after_SV = first_1V
         if tree.tokens:
             after_SV = torch.cat([_after(model, first.past_key_values, len(prompt), tree), first_1V])
-        found += [_likelihood(after_SV, path, tokens) for path, tokens in zip(tree.paths, part, strict=True)]
+        found += [
+            likelihood_of(after_SV, path, tokens) for path, tokens in zip(tree.paths, part, strict=True)
+        ]
     return found
 
 
-def _parts(continuations: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
+def parts_of(continuations: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
     """Divide continuations, so that the tree of each part has few enough nodes."""
     parts: list[list[Sequence[int]]] = [[]]
     size = 0
@@ -87,8 +89,9 @@ def _parts(continuations: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
     return parts
 
 
-def _tree_of(continuations: Sequence[Sequence[int]]) -> _Tree:
-    tree = _Tree([], [], [])
+def tree_of(continuations: Sequence[Sequence[int]]) -> Tree:
+    """Return the tree of continuations; each has a token at least."""
+    tree = Tree([], [], [])
     children: dict[tuple[int, int], int] = {}
     for continuation in continuations:
         node, path = -1, [-1]
@@ -103,16 +106,10 @@ def _tree_of(continuations: Sequence[Sequence[int]]) -> _Tree:
     return tree
 
 
-def _after(model: Any, cache: Any, prompt_length: int, tree: _Tree) -> Tensor:
+def _after(model: Any, cache: Any, prompt_length: int, tree: Tree) -> Tensor:
     """Return the log-probabilities after each node, shape [S, V]: a node sees the prompt, its ancestors and itself."""
     size = len(tree.tokens)
-    sees = torch.zeros(size, size, dtype=torch.bool)
-    depths: list[int] = []
-    for node, parent in enumerate(tree.parents):
-        if parent >= 0:
-            sees[node] = sees[parent]
-        sees[node, node] = True
-        depths.append(0 if parent < 0 else depths[parent] + 1)
+    sees, depths = sight_of(tree)
     dtype = next(model.parameters()).dtype
     mask = torch.zeros(1, 1, size, prompt_length + size, dtype=dtype)
     mask[0, 0, :, prompt_length:].masked_fill_(~sees, torch.finfo(dtype).min)
@@ -128,7 +125,20 @@ def _after(model: Any, cache: Any, prompt_length: int, tree: _Tree) -> Tensor:
     return logits_SV.float().log_softmax(dim=-1)
 
 
-def _likelihood(after_SV: Tensor, path: Sequence[int], tokens: Sequence[int]) -> Likelihood:
+def sight_of(tree: Tree) -> tuple[Tensor, list[int]]:
+    """Return which nodes each node sees, bool [S, S], and how deep it lies: both as if each path stood alone."""
+    size = len(tree.tokens)
+    sees = torch.zeros(size, size, dtype=torch.bool)
+    depths: list[int] = []
+    for node, parent in enumerate(tree.parents):
+        if parent >= 0:
+            sees[node] = sees[parent]
+        sees[node, node] = True
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    return sees, depths
+
+
+def likelihood_of(after_SV: Tensor, path: Sequence[int], tokens: Sequence[int]) -> Likelihood:
     """Sum the tokens of a continuation; node -1 is the last row, the prompt."""
     steps_TV = after_SV[torch.tensor(path)]
     chosen = torch.tensor(list(tokens))

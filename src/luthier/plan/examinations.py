@@ -7,11 +7,13 @@ from pathlib import Path
 
 from luthier.core.errors import Fault
 from luthier.core.version_address import is_address
+from luthier.plan.benchmarks import check_benchmarks
 from luthier.plan.fairness import check_fairness
 from luthier.plan.generalization import check_fitting, check_generalization
 from luthier.plan.held_out import has_eval_rows
 from luthier.plan.leaks_and_safety import check_memorization, check_safety
 from luthier.plan.robustness import check_robustness
+from luthier.recipe.evaluate_sections.benchmarks import BenchmarksSection
 from luthier.recipe.schema import Recipe
 
 Check = Callable[[Recipe, Collection[str]], Iterator[Fault]]
@@ -34,6 +36,8 @@ def check_examinations(recipe: Recipe, written: Collection[str], folder: Path) -
             if not is_address(folder / file) and not (folder / file).is_file():
                 cure = "paths start at the recipe's folder"
                 yield Fault(f"evaluate.{name}", f"no file at {folder / file}", cure)
+        if isinstance(section, BenchmarksSection):
+            yield from check_benchmarks(recipe, section, folder)
         if name in CHECKS:
             yield from CHECKS[name](recipe, written)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from luthier.recipe.evaluate_sections.benchmarks import BenchmarksSection
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
 from luthier.recipe.evaluate_sections.fitting import FittingSection
@@ -39,6 +40,10 @@ class EvaluateSection(Section):
     bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
 
+    benchmarks: BenchmarksSection | None = Field(
+        None,
+        description="Run tasks of lm-evaluation-harness from files, before and after tuning; default: none.",
+    )
     robustness: RobustnessSection | None = Field(
         None, description="Attack the model, and count the rows that it had right and then gets wrong."
     )

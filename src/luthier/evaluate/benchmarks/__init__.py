@@ -1,0 +1,1 @@
+"""Benchmarks: tasks of lm-evaluation-harness, in our batches, for base and result."""
