@@ -13,6 +13,7 @@ import torch
 from luthier.core.errors import ModelError
 from luthier.core.files import atomic_folder, read_json
 from luthier.data.tokenizer import load_tokenizer
+from luthier.evaluate.model_card import CARD_FILE
 from luthier.evaluate.parity import MERGE_TOLERANCE, largest_difference, logits_of, share_of_same_tokens
 from luthier.methods.full import save_whole_model
 from luthier.methods.peft_adapter import merged as merged_model
@@ -113,6 +114,9 @@ def export_merged(folder: Path, target: Path, dtype_name: str | None = None) -> 
     with atomic_folder(target) as partial:
         save_whole_model(model, partial, getattr(torch, name))
         _copy_text_side(folder, partial)
+        if is_adapter(folder) and (card := partial / CARD_FILE).is_file():
+            text = card.read_text(encoding="utf-8")
+            card.write_text(text.replace("library_name: peft", "library_name: transformers", 1), "utf-8")
         if record:
             replace(record, dtype=name, four_bit=None).save(partial)
         _check_weights(model, partial, getattr(torch, name))

@@ -10,6 +10,7 @@ from luthier.core.events import EventLog, Listener
 from luthier.core.files import remove_partial
 from luthier.evaluate.report import Report
 from luthier.models.load import locate_base
+from luthier.pipeline.card import write_card
 from luthier.pipeline.job import Job, open_job
 from luthier.pipeline.phases import told_of, whole_model
 from luthier.pipeline.stages import STAGES, Stage
@@ -64,6 +65,8 @@ def run(
             if stage.applies(plan):
                 job.artifacts[stage.name] = _do(stage, job, may_adopt=not fresh)
                 job.folder.add_to_receipt(**proofs_of(job))
+                if stage.name in ("train", "evaluate"):
+                    write_card(job)
                 if isinstance(made := job.artifacts[stage.name], Report):
                     gates_or_raise(made)
             if stage.name == until:
