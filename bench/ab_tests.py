@@ -104,13 +104,13 @@ def peers_first(units: Units) -> dict[str, np.ndarray]:
         absolute = v0 / n0 + v1 / n1
         # The relative uplift's variance is that of a ratio of means.
         relative = v1 / (n1 * m0**2) + v0 * m1**2 / (n0 * m0**4)
-        ready = (n0 > 1) & (n1 > 1)
+        ready = (n0 > 1) & (n1 > 1) & (v0 > 0) & (v1 > 0)  # as GrowthBook asks, too
         tests = {
             "one look": np.abs(m1 - m0) / np.sqrt(absolute) > ndtri(1 - ALPHA / 2),
             "GrowthBook absolute": np.abs(m1 - m0) > growthbook_halfwidth(absolute, n0 + n1),
             "GrowthBook relative": np.abs((m1 - m0) / m0) > growthbook_halfwidth(relative, n0 + n1),
         }
-        return {name: first(ready & (absolute > 0) & np.nan_to_num(found)) for name, found in tests.items()}
+        return {name: first(ready & found) for name, found in tests.items()}
 
 
 def growthbook_halfwidth(variance: np.ndarray, n: np.ndarray, tuning: float = 5000.0) -> np.ndarray:
