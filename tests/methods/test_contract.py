@@ -180,6 +180,22 @@ def test_an_adapter_over_a_bfloat16_base_comes_back(name: str, bases: Path, tmp_
     assert torch.allclose(_outputs(loaded), _outputs(model), atol=_BFLOAT16.get(name, 1e-6))
 
 
+def test_adalora_is_saved_and_loaded_without_groundless_warnings(
+    bases: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """PEFT misses the ranks among modules, and takes a matrix whose whole rank is gone for a broken shard."""
+    method = method_of("adalora")
+    model = method.apply(_load(bases / "llama", torch.float32))
+    _train(method, model)
+    with torch.no_grad():
+        next(p for n, p in model.named_parameters() if ".lora_E." in n).zero_()
+    folder = _saved(method, SECTIONS["adalora"], model, bases / "llama", tmp_path / "result", torch.float32)
+    load_trained(folder, dtype=torch.float32)
+    assert not [
+        str(w.message) for w in recwarn if "rank_pattern" in str(w.message) or "shape" in str(w.message)
+    ]
+
+
 def test_every_method_of_the_recipe_is_tried() -> None:
     from typing import get_args
 

@@ -11,6 +11,7 @@ import torch
 from luthier.core.errors import TrainingError
 from luthier.methods.contract import Progress
 from luthier.methods.peft_adapter import PeftAdapter
+from luthier.models.peft_notices import without_groundless_warnings
 from luthier.recipe.method_sections import AdaLoraMethod
 
 _MEMORIES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
@@ -129,7 +130,8 @@ class AdaLora(PeftAdapter):
             if ".lora_E." in name
         }
         try:
-            super().save(model, folder, dtype)
+            with without_groundless_warnings():
+                super().save(model, folder, dtype)
         finally:
             config.rank_pattern = dealt
 

@@ -22,6 +22,7 @@ from luthier.models.load import (
     put_adapter,
     weights_hash,
 )
+from luthier.models.peft_notices import without_groundless_warnings
 from luthier.plan.hardware import detect_hardware
 
 _BASE = None
@@ -161,7 +162,8 @@ def load_side_by_side(base_folder: Path, adapters: Mapping[str, Path]) -> tuple[
     for number, (name, path) in enumerate(others, start=1):
         inner[name] = f"adapter{number}"
         try:
-            report = model.load_adapter(str(path), adapter_name=inner[name], is_trainable=False)
+            with without_groundless_warnings():
+                report = model.load_adapter(str(path), adapter_name=inner[name], is_trainable=False)
         except (ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"adapter {name} cannot stand beside {first}: {error}", where=str(path)

@@ -22,6 +22,7 @@ from luthier.models.new_head import (
     transformers_quiet,
     without_new_head,
 )
+from luthier.models.peft_notices import without_groundless_warnings
 from luthier.models.vocabulary import grow_for_adapter
 
 if TYPE_CHECKING:
@@ -293,13 +294,16 @@ def put_adapter(base: Any, folder: Path) -> Any:
     register()
     grow_for_adapter(base, folder)
     try:
-        model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
+        with without_groundless_warnings():
+            model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as weights:
             found = set(weights.keys())
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"the adapter in {folder} cannot be loaded over its base: {error}") from error
     # PEFT only warns, and goes on with random numbers.
-    if absent := sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - found):
+    with without_groundless_warnings():
+        expected = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if absent := sorted(expected - found):
         raise ModelError(f"the adapter in {folder} lacks {len(absent)} of its weights, e.g. {absent[0]}")
     return put_below_head(model) if model.active_peft_config.is_prompt_learning else model
 
