@@ -110,9 +110,9 @@ def trainer_loss(model: Any, rows: Sequence[Example], pad: int) -> float:
     sums = [0.0, 0]
 
     class Counting(Trainer):
-        def prediction_step(self, *arguments: Any, **options: Any) -> Any:
-            loss, logits, labels = super().prediction_step(*arguments, **options)
-            count = int((labels[:, 1:] != IGNORED).sum())
+        def prediction_step(self, model: Any, inputs: Any, *arguments: Any, **options: Any) -> Any:
+            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
+            loss, logits, labels = super().prediction_step(model, inputs, *arguments, **options)
             sums[0] += float(loss) * count
             sums[1] += count
             return loss, logits, labels
@@ -120,7 +120,7 @@ def trainer_loss(model: Any, rows: Sequence[Example], pad: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingArguments(
             folder, per_device_eval_batch_size=8, report_to=[], use_cpu=True, disable_tqdm=True,
-            prediction_loss_only=False, remove_unused_columns=False,
+            remove_unused_columns=False,
         )  # fmt: skip
         trainer = Counting(
             model, settings, eval_dataset=list(rows), data_collator=lambda batch: padded(batch, pad)
