@@ -41,7 +41,7 @@ RESERVE = 0.2
 """Share of the capital that is never bet.
 
 Without it the false-positive rate comes as near to alpha as one likes where one looks long enough, so that no number of
-simulations could show that it stays below. It costs 5 % more units (docs/ab-tests.md)."""
+simulations could show that it stays below. It costs about 5 % more units."""
 
 _LARGEST_STAKE = 0.9
 """Share of a bet's capital that one unit can cost at most."""

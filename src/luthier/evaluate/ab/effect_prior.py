@@ -31,8 +31,8 @@ def prior_for_size(size: float) -> EffectPrior:
     """Return the prior around a planned effect.
 
     Sizes lie from an eighth to eight times the planned one, weighted as by a log-normal distribution with a standard
-    deviation of 0.7. It was chosen on Brownian motion: effects from half to double the planned one are all found with
-    at most 1.8 times the fixed sample at a power of 80 % (docs/ab-tests.md).
+    deviation of 0.7: of several that were tried on Brownian motion the one that costs little for effects from half to
+    double the planned one, and not only for that itself.
 
     Args:
         size: The standardised effect that the experiment is planned for, positive.
