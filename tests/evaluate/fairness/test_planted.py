@@ -40,13 +40,13 @@ def _run(folder: Path, train: list[dict[str, str]], held: list[dict[str, str]]) 
         "data": {
             "train": [{"path": "train.jsonl", "attributes": ["kind"]}],
             "eval": {"sources": [{"path": "held.jsonl", "attributes": ["kind"]}]},
-            "max_length": 48,
+            "max_length": 32,
         },
         "objective": {"name": "classification"},
         "method": {"name": "full"},
         "train": {
-            "learning_rate": 1e-4,
-            "num_train_epochs": 1,
+            "learning_rate": 3e-4,
+            "num_train_epochs": 3,
             "per_device_train_batch_size": 16,
             "report_to": [],
         },
