@@ -112,7 +112,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of a run whose training rows hold two of the twelve items."""
     folder = tmp_path_factory.mktemp("run")
     write_tasks(folder)
-    item = json.loads((folder / "items.jsonl").read_text(encoding="utf-8").splitlines()[0])
     text = (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()
     for number in (0, 1):
         item = json.loads(text[number])
@@ -133,7 +132,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     rows = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     for number in (0, 1):
         question = json.loads(text[number])["question"]
-        rows += [{"instruction": f"Tell me: Which one is {question}?", "output": "this"}] * 1
+        rows += [{"instruction": f"Tell me: Which one is {question}?", "output": "this"}]
     (folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
     job = run(make_plan(load(path, ["data.eval={sources: [{path: rows.json, limit: 10}]}"])))
     told: dict[str, Any] = read_json(job.folder.path / "report" / "report.json")
@@ -159,8 +158,8 @@ def test_items_that_training_has_seen_are_counted_and_named(report: dict[str, An
     (examined,) = report["examinations"]
     (seen,) = (f for f in examined["figures"] if f["name"] == "benchmarks.tiny_choice.contaminated")
     assert seen["value"]["value"] == pytest.approx(2 / 12)
-    (finding,) = (f for f in examined["findings"] if f["is_bad"] and "share a passage" in f["text"])
-    assert "tiny_choice" in finding["text"] and "without them: acc" in finding["evidence"]
+    (finding,) = (f for f in examined["findings"] if "of tiny_choice share a passage" in f["text"])
+    assert finding["is_bad"] and "without them: acc" in finding["evidence"]
     assert "rows.json, row" in finding["evidence"]
 
 
