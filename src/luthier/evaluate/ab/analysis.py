@@ -194,11 +194,12 @@ def _fixed(
 ) -> tuple[Comparison, float | None]:
     """Return the test at one look, and the p-value of non-inferiority."""
     if kind == "rate" and units.covariate_N is None and units.strata_N is None:
-        counts = [_share(units.totals_N[units.is_treated_N == arm]) for arm in (False, True)]
+        control, treatment = (_share(units.totals_N[units.is_treated_N == arm]) for arm in (False, True))
         worse = None
         if margin is not None:  # where less is better the control must not be lower by the margin
-            worse = two_proportions_greater(*(counts[::-1] if is_lower_better else counts), margin)
-        return two_proportions(*counts, alpha), worse
+            lower, higher = (treatment, control) if is_lower_better else (control, treatment)
+            worse = two_proportions_greater(lower, higher, margin)
+        return two_proportions(control, treatment, alpha), worse
     notes = ["delta method"] * (kind == "ratio") + ["post-stratified"] * (units.strata_N is not None)
     notes += ["CUPED"] * (units.covariate_N is not None)
     try:

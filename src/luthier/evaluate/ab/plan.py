@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from luthier.core.errors import LuthierError
 from luthier.evaluate.ab.sample_size import (
@@ -46,7 +47,7 @@ def planned(
     Raises:
         LuthierError: The effect is 0 or leads out of what a rate can be, or no effect is found by so few units.
     """
-    how = {"alpha": alpha, "power": power, "share": share}
+    how: dict[str, Any] = {"alpha": alpha, "power": power, "share": share}
     if effect is not None:
         if effect == 0:
             raise LuthierError("no sample finds an effect of 0", cure="name the smallest that matters")

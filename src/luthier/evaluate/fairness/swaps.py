@@ -74,7 +74,7 @@ def find_swaps(section: FairnessSection, subject: Subject) -> list[SwappedRow]:
     Raises:
         DataError: No row has such words.
     """
-    swappers = {kind: Swapper(kind) for kind in section.swaps}
+    swappers: dict[str, Swapper] = {kind: Swapper(kind) for kind in section.swaps}
     if section.swap_words:
         swappers["own"] = Swapper(None, [(first, second) for first, second in section.swap_words])
     samples = subject.held_out.samples
