@@ -74,6 +74,6 @@ def test_exports_keep_the_card_and_say_what_loads_them(done: Job) -> None:
 
 def test_without_held_out_rows_the_card_says_that_nothing_is_known(tmp_path: Path) -> None:
     data = {"train": [{"path": "rows.json"}], "eval": {}, "max_length": 128}
-    job = run(make_plan(load(write_recipe(tmp_path, data=data))))
+    job = run(make_plan(load(write_recipe(tmp_path, data=data, evaluate={}))))
     text = (job.trained.folder / "README.md").read_text(encoding="utf-8")
     assert "Nothing was evaluated." in text and "model-index" not in metadata_of(text)
