@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +37,7 @@ def _how(samples: int = 2000, confidence: float = 0.95, seed: int = 1) -> Resamp
 
 class TestRatioInterval:
     @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-    def test_equals_scipys_percentile_bootstrap(self, confidence: float) -> None:
+    def test_equals_scipys_percentile_bootstrap_expanded_by_students_t(self, confidence: float) -> None:
         totals, counts = _rows(60, seed=3)
         ours = ratio_interval(totals, counts, _how(8000, confidence))
         theirs = stats.bootstrap(
@@ -103,7 +105,7 @@ class TestPairedInterval:
     def _gain(base: Floats, tuned: Floats) -> Floats:
         return (base - tuned) / base
 
-    def test_equals_scipys_percentile_bootstrap(self) -> None:
+    def test_equals_scipys_percentile_bootstrap_expanded_by_students_t(self) -> None:
         base, counts = _rows(60, seed=3)
         tuned = base * np.random.default_rng(4).uniform(0.6, 1.0, size=60)
         ours = paired_interval(base, tuned, counts, self._gain, _how(8000))
@@ -113,6 +115,7 @@ class TestPairedInterval:
             paired=True,
             vectorized=True,
             n_resamples=8000,
+            confidence_level=2 * stats.norm.cdf(math.sqrt(60 / 59) * stats.t.ppf(0.975, 59)) - 1,
             method="percentile",
             rng=np.random.default_rng(9),
         )
