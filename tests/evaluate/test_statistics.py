@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -95,6 +95,7 @@ class TestRatioInterval:
     @settings(max_examples=40, deadline=None)
     @given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1e3)))
     def test_it_lies_between_the_best_and_the_worst_row(self, totals: Floats) -> None:
+        assume(len(set(totals.tolist()) - {0.0, 1.0}) or len(set(totals.tolist())) > 1)  # of shares see below
         interval = ratio_interval(totals, np.ones(len(totals)), _how(100))
         slack = 1e-9 * (1 + totals.max())
         assert totals.min() - slack <= interval.low <= interval.high <= totals.max() + slack
@@ -244,3 +245,12 @@ class TestSums:
         with np.errstate(all="ignore"):
             value, low, high = sums_intervals(rare, lambda sums: sums[..., :1] / sums[..., 1:], _how())
         assert (value[0], low[0], high[0]) == (1.0, 1.0, 1.0)
+
+
+def test_a_score_that_all_rows_have_is_not_certain() -> None:
+    # Wilson 1927: of n rows without a miss at least n / (n + z^2) are right; z = 1.96.
+    found = ratio_interval(np.ones(8), np.ones(8), _how(200))
+    assert found.value == 1.0 and found.high == pytest.approx(1.0)
+    assert found.low == pytest.approx(8 / (8 + 1.959964**2), abs=1e-6)
+    nothing = ratio_interval(np.zeros(8), np.ones(8), _how(200))
+    assert nothing.low == 0.0 and nothing.high == pytest.approx(1 - found.low)

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
+from luthier.data.annotation.rates import wilson_interval
+
 Values = NDArray[np.float64]
 Statistic = Callable[[Values, Values], Values]
 """From sums over resampled rows, base and tuned, to the figure of interest; element by element."""
@@ -56,7 +58,9 @@ def ratio_interval(totals: Values, counts: Values, how: Resampling) -> Interval:
         how: Draws and coverage.
     """
     drawn = [t / c for t, c in _resampled(np.stack([totals, counts]), how)]
-    return _interval(float(totals.sum() / counts.sum()), np.concatenate(drawn), how.confidence, len(counts))
+    return _metric_interval(
+        float(totals.sum() / counts.sum()), np.concatenate(drawn), how.confidence, len(counts)
+    )
 
 
 def paired_interval(
@@ -128,8 +132,8 @@ def compare_sums(
             )
         improvement = _interval(sign * (base - tuned) / abs(base), gains, how.confidence, len(base_NK))
     return Compared(
-        _interval(base, base_S, how.confidence, len(base_NK)),
-        _interval(tuned, tuned_S, how.confidence, len(base_NK)),
+        _metric_interval(base, base_S, how.confidence, len(base_NK)),
+        _metric_interval(tuned, tuned_S, how.confidence, len(base_NK)),
         improvement,
         _swap_p_value(base_NK, tuned_NK, statistic, abs(base - tuned), how),
     )
@@ -223,6 +227,14 @@ def _interval(value: float, drawn: Values, confidence: float, num_rows: int) -> 
     low = np.quantile(drawn, tail, method="lower")
     high = np.quantile(drawn, 1.0 - tail, method="higher")
     return Interval(value, float(low), float(high))
+
+
+def _metric_interval(value: float, drawn: Values, confidence: float, num_rows: int) -> Interval:
+    """Return the interval of a metric; one that is 0 or 1 on every row is not certain, however it is resampled."""
+    found = _interval(value, drawn, confidence, num_rows)
+    if found.low == found.high and value in (0.0, 1.0):
+        return Interval(value, *wilson_interval(value * num_rows, num_rows, confidence))
+    return found
 
 
 def _tail(confidence: float, num_rows: int) -> float:
