@@ -65,7 +65,7 @@ def _difference(folder: Path) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_an_unfair_model_fails_its_gate_and_a_fair_one_passes(shared_data: Path, tmp_path: Path) -> None:
     rows = _rows(shared_data / "classification/davidson_raters.csv", 700)
     train, held = rows[:800], rows[800:]

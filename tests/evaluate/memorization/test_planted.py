@@ -19,7 +19,7 @@ ALPACA = Path(__file__).parents[4] / "shared" / "data" / "instruction" / "alpaca
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not ALPACA.is_file(), reason="needs ../shared/data"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 
@@ -47,7 +47,7 @@ def report(folder: Path, name: str, *, epochs: int, learning_rate: float) -> dic
         "evaluate": {
             "metrics": ["perplexity"],
             "num_generations": 0,
-            "memorization": {"prefix_tokens": [0, 8], "continuation_tokens": 24, "fpr": 0.1},
+            "memorization": {"prefix_tokens": [8], "continuation_tokens": 16, "fpr": 0.1},
         },
         "gates": [
             {"metric": "memorization.extracted_share", "max": 0.3},

@@ -20,7 +20,7 @@ XSTEST = ALPACA.parents[1] / "safety" / "xstest_prompts.csv"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (ALPACA.is_file() and XSTEST.is_file()), reason="needs ../shared/data"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 
@@ -56,7 +56,7 @@ def report(folder: Path, name: str, *, refuses: bool, learning_rate: float) -> d
             "num_generations": 0,
             "safety": {
                 "tests": ["over_refusal"],
-                "max_prompts": 40,
+                "max_prompts": 30,
                 "max_new_tokens": 24,
                 "prompts": str(XSTEST),
             },
