@@ -32,6 +32,7 @@ COMMANDS = {
     ),
     "data": ("luthier.cli.data.group:data", "Look at rows, clean, compare, rate, multiply and version them."),
     "ab": ("luthier.cli.ab.group:ab", "Plan A/B tests, assign users, compare variants under peeking."),
+    "rate": ("luthier.cli.rate.group:rate", "Let people or a model judge two models' answers, blind."),
     "runs": ("luthier.cli.runs:runs", "List, show and compare runs."),
     "models": ("luthier.cli.models:models", "List, show, promote and roll back registered models."),
     "evaluate": ("luthier.cli.evaluate:evaluate", "Measure a model, examine it and judge its gates."),

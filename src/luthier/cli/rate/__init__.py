@@ -1,0 +1,1 @@
+"""`luthier rate`: a file per command."""

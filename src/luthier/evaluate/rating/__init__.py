@@ -1,0 +1,1 @@
+"""Which of two models answers better: pairs of answers, judged blind by people or by another model."""
