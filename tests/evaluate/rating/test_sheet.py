@@ -92,6 +92,21 @@ def test_broken_keys(tmp_path: Path, text: str) -> None:
         read_sheet(tmp_path)
 
 
+@pytest.mark.parametrize("change", [("first", "tuned"), ("first", "base"), ("items", [])])
+def test_a_key_that_was_changed_un_blinds_nothing(tmp_path: Path, change: tuple[str, object]) -> None:
+    sheet_in(tmp_path)
+    key = json.loads((tmp_path / KEY_FILE).read_text(encoding="utf-8"))
+    name, value = change
+    if name == "items":
+        key["items"] = value
+    else:
+        for item in key["items"]:
+            item["first"] = value
+    (tmp_path / KEY_FILE).write_text(json.dumps(key), encoding="utf-8")
+    with pytest.raises(DataError, match="not those of the page"):
+        read_sheet(tmp_path)
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node runs the page's script")
 def test_the_script_rates_by_keys_keeps_progress_and_downloads(tmp_path: Path) -> None:
     page = render_sheet(make_sheet(_pairs(3), 0))

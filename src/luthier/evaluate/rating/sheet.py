@@ -90,8 +90,7 @@ def make_sheet(pairs: Sequence[Pair], seed: int) -> Sheet:
         Item(f"item-{number}", pair, "tuned" if is_first else "base")
         for number, (pair, is_first) in enumerate(zip(different, is_tuned_first_N, strict=True), start=1)
     )
-    page = fingerprint("rating page", [asdict(item) for item in items])[:16]
-    return Sheet(page, seed, len(pairs) - len(different), items)
+    return Sheet(_name_of(items), seed, len(pairs) - len(different), items)
 
 
 def write_sheet(sheet: Sheet, folder: Path) -> None:
@@ -141,4 +140,11 @@ def _sheet_of(key: dict[str, Any]) -> Sheet:
     items = tuple(Item(item["id"], Pair(**item["pair"]), item["first"]) for item in key["items"])
     if wrong := next((item for item in items if item.first not in ("base", "tuned")), None):
         raise ValueError(f"{wrong.id}: first is {wrong.first!r}")
-    return Sheet(str(key["page"]), int(key["seed"]), int(key["num_identical"]), items)
+    if not items or key["page"] != _name_of(items):
+        raise ValueError("its items are not those of the page that it names")
+    return Sheet(key["page"], int(key["seed"]), int(key["num_identical"]), items)
+
+
+def _name_of(items: Sequence[Item]) -> str:
+    """Return a name that another order, or another text, would change."""
+    return fingerprint("rating page", [asdict(item) for item in items])[:16]
