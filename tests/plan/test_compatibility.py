@@ -178,3 +178,13 @@ def test_the_page_is_that_of_the_code() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_rate_that_suits_adapters_only_is_told(tmp_path: Path, make_tiny_llama: Any) -> None:
+    def told(*overrides: str) -> bool:
+        plan = made_plan(tmp_path, make_tiny_llama(), "data.max_length=64", *overrides)
+        return any("makes it forget" in notice for notice in plan.notices)
+
+    assert told("method={name: full}", "train.learning_rate=1.0e-3")
+    assert not told("method={name: full}", "train.learning_rate=5.0e-5")
+    assert not told("method={name: lora}", "train.learning_rate=1.0e-3")

@@ -214,6 +214,11 @@ def with_derived_values(recipe: Recipe, base: BaseFacts, hardware: Hardware) -> 
     return recipe.model_copy(update=updates), origins
 
 
+_TEXT = ("sft", "pretraining")
+_HIGH_RATE = 3e-4
+"""Peak rate that published recipes of full fine-tuning do not go beyond; those of adapters begin about there."""
+
+
 def _notices(recipe: Recipe, hardware: Hardware) -> list[str]:
     notices = []
     if recipe.before:
@@ -227,6 +232,12 @@ def _notices(recipe: Recipe, hardware: Hardware) -> list[str]:
         notices.append("data.eval: no rows are held out, so nothing can show whether the model got better")
     if refused := TRAITS[recipe.method.name].merging:
         notices.append(f"method.name: {recipe.method.name} cannot be merged: {refused.reason}")
+    rate = recipe.train.learning_rate
+    if recipe.method.name in ("full", "freeze") and recipe.objective.name in _TEXT and rate > _HIGH_RATE:
+        notices.append(
+            f"train.learning_rate: {rate:g} suits adapters; where the base's own weights train, 1e-05 to 1e-04 is "
+            "usual, and more makes it forget what it knew"
+        )
     if recipe.model.trust_remote_code:
         notices.append("model.trust_remote_code: code from the model's repository will run on this machine")
     return notices
