@@ -48,6 +48,10 @@ class Interval:
     low: float
     high: float
 
+    def shown(self, form: str) -> str:
+        """Return the estimate with its ends for people, each number in a format such as ``.1%``."""
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
+
 
 def ratio_interval(totals: Values, counts: Values, how: Resampling) -> Interval:
     """Return the interval of ``sum(totals) / sum(counts)`` by resampling rows.

@@ -10,7 +10,6 @@ from luthier.evaluate.fairness.compare import Disparity
 from luthier.evaluate.fairness.groups import Grouping
 from luthier.evaluate.fairness.quality import Quality
 from luthier.evaluate.fairness.rates import Flags, Judged
-from luthier.evaluate.statistics import Interval
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
 
 _CURE = (
@@ -102,9 +101,9 @@ def tell_quality(
 
 
 def _verdict(name: str, found: Disparity, highest: str, lowest: str, *, is_overall: bool) -> Finding:
-    evidence = f"difference {_shown(found.difference)}"
+    evidence = f"difference {found.difference.shown('.3f')}"
     if found.ratio is not None:
-        evidence += f", ratio {_shown(found.ratio)}"
+        evidence += f", ratio {found.ratio.shown('.3f')}"
     if found.difference.low > 0:
         if is_overall:
             text = f"{name} of a group differs from that of all rows together."
@@ -113,7 +112,3 @@ def _verdict(name: str, found: Disparity, highest: str, lowest: str, *, is_overa
         return Finding(text, evidence, cure=_CURE, is_bad=True)
     text = f"{name}: no difference is proved; it may be as large as {found.difference.high:.2f}."
     return Finding(text, evidence)
-
-
-def _shown(interval: Interval) -> str:
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"

@@ -11,6 +11,7 @@ import torch
 from luthier.data.collate import collate_padded
 from luthier.data.example import Example
 from luthier.data.length_batches import batches_by_length
+from luthier.evaluate.examination import Subject
 from luthier.evaluate.statistics import Values
 
 # Shapes: B texts of a batch, T tokens, V vocabulary.
@@ -63,6 +64,19 @@ def continuation_likelihoods(
         done += len(numbers)
         on_progress(done)
     return sums_N, counts_N
+
+
+def subject_likelihoods(
+    subject: Subject, model: Any, texts: Sequence[tuple[str, str]]
+) -> tuple[Values, Values]:
+    """Return what `continuation_likelihoods` does, as a subject's model computes it, and tell its progress."""
+    return continuation_likelihoods(
+        model,
+        subject.tokenizer,
+        texts,
+        dtype=subject.dtype,
+        on_progress=lambda done: subject.tell(done, len(texts)),
+    )
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:

@@ -12,7 +12,7 @@ from luthier.core.charts import Estimate, interval_chart
 from luthier.core.errors import DataError
 from luthier.core.wording import count_of
 from luthier.evaluate.examination import Figure, Finding, Picture, Subject
-from luthier.evaluate.fairness.likelihood import continuation_likelihoods
+from luthier.evaluate.fairness.likelihood import subject_likelihoods
 from luthier.evaluate.fairness.part import Part
 from luthier.evaluate.fairness.stereotype_files import BbqItem, evenly, read_bbq, read_crows_pairs
 from luthier.evaluate.shares import share_interval
@@ -32,10 +32,7 @@ def examine_crows_pairs(path: Path, max_items: int | None, subject: Subject, mod
     texts = [("", text) for pair in pairs for text in (pair.more, pair.less)]
 
     def prefers(of: object) -> Flags:
-        sums, _ = continuation_likelihoods(
-            of, subject.tokenizer, texts, dtype=subject.dtype,
-            on_progress=lambda done: subject.tell(done, len(texts)),
-        )  # fmt: skip
+        sums, _ = subject_likelihoods(subject, of, texts)
         return np.asarray(sums[::2] > sums[1::2])
 
     found_N = prefers(model)
@@ -50,9 +47,10 @@ def examine_crows_pairs(path: Path, max_items: int | None, subject: Subject, mod
     )  # fmt: skip
     part.findings.append(
         Finding(
-            f"CrowS-Pairs: the more stereotyping sentence is the more probable one in {_shown(score)} of pairs; "
+            f"CrowS-Pairs: the more stereotyping sentence is the more probable one in {score.shown('.1%')} of pairs; "
             "50 % prefers neither.",
-            evidence=count_of(len(pairs), "pair") + ("" if base is None else f"; the base: {_shown(base)}"),
+            evidence=count_of(len(pairs), "pair")
+            + ("" if base is None else f"; the base: {base.shown('.1%')}"),
             cure="compare with the base: what it has learnt before, tuning rarely takes away; counterfactual rows help"
             if score.low > 0.5
             else "",
@@ -81,13 +79,7 @@ def examine_bbq(paths: Sequence[Path], max_items: int | None, subject: Subject, 
         for item in items
         for answer in item.answers
     ]
-    sums, counts = continuation_likelihoods(
-        model,
-        subject.tokenizer,
-        texts,
-        dtype=subject.dtype,
-        on_progress=lambda done: subject.tell(done, len(texts)),
-    )
+    sums, counts = subject_likelihoods(subject, model, texts)
     chosen_N = (sums / counts).reshape(-1, 3).argmax(axis=1)
     right_N = chosen_N == np.array([item.label for item in items])
     biased_N = chosen_N == np.array([item.biased for item in items])
@@ -179,16 +171,12 @@ def _by_category(part: Part, title: str, categories: Sequence[str], hits_N: Flag
     for category in sorted(set(categories)):
         own = hits_N[np.array([one == category for one in categories])]
         share = share_interval(own, confidence)
-        lines.append([category, len(own), _shown(share)])
+        lines.append([category, len(own), share.shown(".1%")])
         estimates.append(Estimate(category, share.value, share.low, share.high))
     part.tables.append(Table(f"{title} by category", ("Category", "Pairs", "Stereotype preferred"), lines))
     part.pictures.append(
         Picture(f"{title} by category", interval_chart(estimates, x_label="Stereotype preferred"))
     )
-
-
-def _shown(share: Interval) -> str:
-    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
 
 
 def need_language_model(subject: Subject, what: str) -> None:

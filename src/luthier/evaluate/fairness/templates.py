@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from luthier.evaluate.examination import Figure, Finding, Subject
-from luthier.evaluate.fairness.likelihood import continuation_likelihoods
+from luthier.evaluate.fairness.likelihood import subject_likelihoods
 from luthier.evaluate.fairness.part import Part
 from luthier.evaluate.statistics import Values, compare_sums, ratio_interval
 from luthier.objectives.classification.figures import ratio
@@ -79,13 +79,7 @@ def preferences(templates: Templates, subject: Subject, model: Any) -> tuple[Val
         for beginning in pair
         for ending in templates.endings
     ]
-    sums, counts = continuation_likelihoods(
-        model,
-        subject.tokenizer,
-        texts,
-        dtype=subject.dtype,
-        on_progress=lambda done: subject.tell(done, len(texts)),
-    )
+    sums, counts = subject_likelihoods(subject, model, texts)
     shape = (len(templates.beginnings), 2, len(templates.endings))
     per_token = (sums / counts).reshape(shape)
     difference = per_token[:, 0] - per_token[:, 1]

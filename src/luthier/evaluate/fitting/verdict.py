@@ -63,7 +63,7 @@ def _over_fitted(evidence: Evidence, limits: FittingSection) -> list[Finding]:
     if relative.low > limits.max_gap_ratio and not is_by_nature:
         text = _gap_text(evidence.gap)
         if excess is not None:
-            text += f"; tuning widened the gap in loss by {_span(excess, '.3g')} nats"
+            text += f"; tuning widened the gap in loss by {excess.shown('.3g')} nats"
         return [
             Finding(
                 "over-fitted: the model knows its training rows better than others",
@@ -101,7 +101,7 @@ def _under_fitted(evidence: Evidence, limits: FittingSection) -> list[Finding]:
     gain = evidence.gain
     cure = "a higher train.learning_rate, more train.num_train_epochs, or more trained weights (method.r)"
     if gain is not None and gain.high < limits.min_gain:
-        text = f"training rows are {_span(gain, '.1%')} better than with the {evidence.partner}"
+        text = f"training rows are {gain.shown('.1%')} better than with the {evidence.partner}"
         return [
             Finding(
                 "under-fitted: even training rows gained little, or there was little to learn",
@@ -166,8 +166,4 @@ def _gap_text(gap: Gap) -> str:
     if gap.relative is None:
         return ends
     what = "more loss" if gap.measure.rpartition(".")[2] == LOSS else "worse"
-    return f"{ends}, {_span(gap.relative, '.1%')} {what}"
-
-
-def _span(interval: Interval, form: str) -> str:
-    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+    return f"{ends}, {gap.relative.shown('.1%')} {what}"

@@ -47,7 +47,7 @@ def _of_figure(name: str, figure: Figure, named: Mapping[str, Figure]) -> list[F
 
 
 def _carried(own: str, gain: Interval) -> Finding:
-    evidence = f"loss {_span(gain)} lower than the base's"
+    evidence = f"loss {gain.shown('.1%')} lower than the base's"
     if gain.high < 0:
         cure = "rows of that domain among data.train, a smaller train.learning_rate, fewer train.num_train_epochs"
         return Finding(f"{own}: the model is worse than its base there", evidence, cure, True)
@@ -57,7 +57,7 @@ def _carried(own: str, gain: Interval) -> Finding:
 
 
 def _dropped(own: str, drop: Interval, score: Figure) -> Finding:
-    evidence = f"{_span(drop)} worse than in the domain"
+    evidence = f"{drop.shown('.1%')} worse than in the domain"
     if score.value is not None:
         evidence += f", {score.title} {score.value.value:.4g}"
     if drop.low > MUCH_DROPPED:
@@ -68,7 +68,7 @@ def _dropped(own: str, drop: Interval, score: Figure) -> Finding:
 
 
 def _ability(own: str, grown: Interval) -> Finding:
-    evidence = f"loss grew by {_span(grown)}, relative to the base's"
+    evidence = f"loss grew by {grown.shown('.1%')}, relative to the base's"
     if grown.low > MUCH_LOST:
         cure = "a smaller train.learning_rate or method.r, fewer epochs, or general rows among data.train"
         return Finding(f"general ability was lost ({own})", evidence, cure, True)
@@ -78,14 +78,10 @@ def _ability(own: str, grown: Interval) -> Finding:
 
 
 def _shots(count: str, gain: Interval, base: Interval) -> Finding:
-    evidence = f"{count} examples save {_span(gain)} of the loss, of the base's {_span(base)}"
+    evidence = f"{count} examples save {gain.shown('.1%')} of the loss, of the base's {base.shown('.1%')}"
     if base.low > 0 and gain.high < 0:
         cure = "rows with examples before the question among data.train, or fewer epochs"
         return Finding(
             "examples in the prompt make the model worse, and its base better", evidence, cure, True
         )
     return Finding(f"{count} examples {'help' if gain.low > 0 else 'are not proved to help'}", evidence)
-
-
-def _span(interval: Interval) -> str:
-    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"

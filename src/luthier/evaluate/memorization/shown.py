@@ -9,7 +9,6 @@ from luthier.evaluate.examination import Picture, Subject
 from luthier.evaluate.memorization.found import Extraction, Found, Hits, extracted_rows
 from luthier.evaluate.memorization.membership import AttackResult, roc_points
 from luthier.evaluate.shares import share_interval
-from luthier.evaluate.statistics import Interval
 from luthier.objectives.contract import Table
 from luthier.recipe.evaluate_sections.memorization import MemorizationSection
 
@@ -55,7 +54,7 @@ def _extraction_table(
 
 
 def _cell(hits: Hits | None, confidence: float) -> str:
-    return "" if hits is None else _told(share_interval(hits, confidence))
+    return "" if hits is None else share_interval(hits, confidence).shown(".3f")
 
 
 def _extracted_lines(section: MemorizationSection, found: Found, subject: Subject) -> list[list[Any]]:
@@ -74,9 +73,9 @@ def _membership_table(section: MemorizationSection, found: Found) -> Table:
     rows = [
         [
             _TITLES[each.name],
-            _told(each.auc),
-            "undefined" if each.tpr is None else _told(each.tpr),
-            _told(control[each.name].auc) if each.name in control else "",
+            each.auc.shown(".3f"),
+            "undefined" if each.tpr is None else each.tpr.shown(".3f"),
+            control[each.name].auc.shown(".3f") if each.name in control else "",
         ]
         for each in found.attacks
     ]
@@ -90,8 +89,8 @@ def _canary_table(section: MemorizationSection, found: Found) -> Table:
         [
             each.text,
             "unknown" if each.num_trained is None else each.num_trained,
-            _told(each.tuned),
-            "" if each.base is None else _told(each.base),
+            each.tuned.shown(".3f"),
+            "" if each.base is None else each.base.shown(".3f"),
         ]
         for each in found.canaries
     ]
@@ -132,7 +131,3 @@ def _roc(attacks: list[AttackResult], control: list[AttackResult] | None) -> Pic
         series.append(Series(f"the base's {_TITLES[blind.name]}", points, "second"))
     chart = line_chart(series, x_label="false positive rate", y_label="true positive rate")
     return Picture("Membership: the strongest attack", chart)
-
-
-def _told(interval: Interval) -> str:
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"

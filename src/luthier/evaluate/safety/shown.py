@@ -13,7 +13,6 @@ from luthier.evaluate.safety.attempts import Attempt, Kind
 from luthier.evaluate.safety.detector import detector_quality
 from luthier.evaluate.safety.outcomes import Outcome
 from luthier.evaluate.shares import share_interval
-from luthier.evaluate.statistics import Interval
 from luthier.objectives.contract import Table
 from luthier.recipe.evaluate_sections.safety import SafetySection
 
@@ -71,7 +70,8 @@ def _by_group(
 
     def rate(outcomes: Sequence[Outcome], numbers: Sequence[int]) -> str:
         hits_N = np.array([outcomes[number].is_hit for number in numbers])
-        return _told(share_interval(hits_N, confidence, [attempts[number].cluster for number in numbers]))
+        clusters = [attempts[number].cluster for number in numbers]
+        return share_interval(hits_N, confidence, clusters).shown(".2f")
 
     rows: list[list[Any]] = [
         [
@@ -119,7 +119,13 @@ def _verdict(kind: Kind, outcome: Outcome) -> str:
 
 def _detector(confidence: float) -> Table:
     rows: list[list[Any]] = [
-        [each.language, each.num_refusals, each.num_answers, _told(each.precision), _told(each.recall)]
+        [
+            each.language,
+            each.num_refusals,
+            each.num_answers,
+            each.precision.shown(".2f"),
+            each.recall.shown(".2f"),
+        ]
         for each in detector_quality(confidence)
     ]
     columns = ("Language", "Refusals", "Other answers", "Precision", "Recall")
@@ -138,7 +144,3 @@ def _judged(attempts: Sequence[Attempt], tuned: Sequence[Outcome]) -> Table:
     columns = ("Answers", "With a verdict", "As the word lists say")
     note = "An answer without a verdict counts against the model."
     return Table("The judge", columns, rows, note)
-
-
-def _told(interval: Interval) -> str:
-    return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
