@@ -12,7 +12,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,17 @@ from luthier.evaluate.ab.units import Units
 ALPHA, LIMIT = 0.05, math.log(20)
 KINDS = ("binary", "mean", "skewed", "ratio")
 RATES = (0.5, 0.1, 0.01)
+UPLIFTS = ((0.5, 0.1), (0.5, -0.1), (0.1, 0.4), (0.1, -0.4), (0.01, 1.0), (0.01, -0.7))
 BATCH = 400_000
 """Units that are held at a time."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The part of a table that is measured: every kind at every base rate."""
+
+    kinds: tuple[str, ...]
+    rates: tuple[float, ...]
 
 
 def drawn(kind: str, rate_SN: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -63,13 +73,29 @@ def experiments(
 
 
 def standardised(kind: str, rate: float, uplift: float) -> float:
-    """Return the effect in standard deviations, from a large sample of both variants."""
-    (units,) = experiments(kind, rate, uplift, 4_000_000, 1, seed=99)
-    arms = [units.is_treated_N == treated for treated in (False, True)]
-    ratios = [units.totals_N[arm].sum() / units.counts_N[arm].sum() for arm in arms]
-    middle = units.totals_N.sum() / units.counts_N.sum()
-    away = units.totals_N - middle * units.counts_N
-    return float(abs(ratios[1] - ratios[0]) * units.counts_N.mean() / away.std())
+    """Return the effect in standard deviations, exactly: a sample of a long tail would not tell them."""
+    moments = [_moments(kind, each) for each in (rate, rate * (1 + uplift))]
+    (mean, _), (treated, _) = moments
+    if (
+        kind == "ratio"
+    ):  # of `total - middle * count`, over the mean count; counts have mean 5 and variance 20
+        middle = (mean + treated) / 2
+        variance = np.mean([within + 45 * (one - middle) ** 2 for one, within in moments]) / 25
+    else:
+        variance = np.mean([square for _, square in moments]) - ((mean + treated) / 2) ** 2
+    return float(abs(treated - mean) / math.sqrt(variance))
+
+
+def _moments(kind: str, rate: float) -> tuple[float, float]:
+    """Return the mean and mean square of a unit; of a ratio the square of its distance from its own mean."""
+    if kind == "binary":
+        return rate, rate
+    if kind == "mean":
+        return 10.0 * rate, 125.0 * rate
+    if kind == "skewed":
+        return math.exp(3 + 1.5**2 / 2) * rate, math.exp(6 + 2 * 1.5**2) * rate
+    spread = rate * (1 - rate)  # rates of users have a fifth of it as their variance
+    return rate, 5 * spread * 4 / 5 + 45 * spread / 5
 
 
 def luthier_first(units: Units, kind: str, planned: float) -> np.ndarray:
@@ -85,7 +111,7 @@ def first(is_found_SN: np.ndarray) -> np.ndarray:
 
 def moments(units: Units) -> tuple[np.ndarray, ...]:
     """Return of control, then treatment, number, metric and variance of a unit, after each unit (delta method)."""
-    found = []
+    found: list[np.ndarray] = []
     for arm in (~units.is_treated_N, units.is_treated_N):
         x, y = units.totals_N * arm, units.counts_N * arm
         n, sx, sy, sxx, sxy, syy = (
@@ -113,12 +139,23 @@ def peers_first(units: Units) -> dict[str, np.ndarray]:
         return {name: first(ready & found) for name, found in tests.items()}
 
 
-def growthbook_halfwidth(variance: np.ndarray, n: np.ndarray, tuning: float = 5000.0) -> np.ndarray:
+def found_at_one_look(units: Units, num_units: int) -> np.ndarray:
+    """Return whether the test for one look finds an effect after so many units."""
+    shown = Units(*(values[:, :num_units] for values in (units.is_treated_N, units.totals_N, units.counts_N)))
+    with np.errstate(all="ignore"):  # before both variants have units
+        n0, m0, v0, n1, m1, v1 = (values[:, -1] for values in moments(shown))
+    return np.abs(m1 - m0) / np.sqrt(v0 / n0 + v1 / n1) > ndtri(1 - ALPHA / 2)
+
+
+def growthbook_halfwidth(
+    variance: np.ndarray, n: np.ndarray, tuning: float = 5000.0, *, one_sided: bool = False
+) -> np.ndarray:
     """Return the half of the interval of GrowthBook's sequential test (asymptotic confidence sequence)."""
-    rho = math.sqrt((-2 * math.log(ALPHA) + math.log(-2 * math.log(ALPHA) + 1)) / tuning)
+    alpha = 2 * ALPHA if one_sided else ALPHA
+    rho = math.sqrt((-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / tuning)
     scaled = n * rho**2
     return np.sqrt(variance * n) * np.sqrt(
-        2 * (scaled + 1) / (n * scaled) * np.log(np.sqrt(scaled + 1) / ALPHA)
+        2 * (scaled + 1) / (n * scaled) * np.log(one_sided + np.sqrt(scaled + 1) / alpha)
     )
 
 
@@ -137,10 +174,12 @@ def bounded(found: int, tests: int) -> str:
     return f"{found / tests:.2%} (≤ {beta.ppf(0.975, found + 1, tests - found):.2%})"
 
 
-def false_positives(num_tests: int, num_units: int, planned: int, write: object) -> None:
+def false_positives(
+    cells: Cells, num_tests: int, num_units: int, planned: int, write: Callable[[dict[str, object]], None]
+) -> None:
     """Tell how often experiments without an effect are found to have one."""
-    for kind in KINDS:
-        for rate in RATES:
+    for kind in cells.kinds:
+        for rate in cells.rates:
             counts: dict[str, int] = {}
             started = time.monotonic()
             for units in experiments(kind, rate, 0.0, num_units, num_tests, seed=1):
@@ -154,30 +193,33 @@ def false_positives(num_tests: int, num_units: int, planned: int, write: object)
                 "units": num_units,
                 "planned": planned,
             }
-            cells = {name: bounded(count, num_tests) for name, count in counts.items()}
-            write({**line, "tests": num_tests, **cells, "seconds": round(time.monotonic() - started, 1)})  # type: ignore[operator]
+            shares = {name: bounded(count, num_tests) for name, count in counts.items()}
+            write({**line, "tests": num_tests, **shares, "seconds": round(time.monotonic() - started, 1)})
 
 
-def power(num_tests: int, write: object) -> None:
+def power(cells: Cells, num_tests: int, write: Callable[[dict[str, object]], None]) -> None:
     """Tell how many units reach a power of 80 %, relative to the test at one look, for gains and regressions."""
-    for kind in KINDS:
-        for rate, uplift in ((0.5, 0.1), (0.5, -0.1), (0.1, 0.4), (0.1, -0.4), (0.01, 1.0), (0.01, -0.7)):
+    for kind in cells.kinds:
+        for rate, uplift in UPLIFTS:
+            if rate not in cells.rates:
+                continue
+            started = time.monotonic()
             size = standardised(kind, rate, uplift)
             fixed = round((2 * float(ndtri(0.975) + ndtri(0.8)) / size) ** 2)
-            looks = np.concatenate(
-                [
-                    luthier_first(units, kind, fixed)
-                    for units in experiments(kind, rate, uplift, 3 * fixed, num_tests, seed=2)
-                ]
-            )
+            found = [
+                (luthier_first(units, kind, fixed), found_at_one_look(units, fixed))
+                for units in experiments(kind, rate, uplift, 3 * fixed, num_tests, seed=2)
+            ]
+            looks, at_one_look = (np.concatenate(parts) for parts in zip(*found, strict=True))
             capped = np.minimum(looks, 3 * fixed)
             line = {"table": "power", "kind": kind, "rate": rate, "uplift": uplift, "fixed": fixed}
             figures = {
+                "found at one look": f"{at_one_look.mean():.1%}",
                 "found within 1.8": f"{np.mean(looks <= 1.8 * fixed):.1%}",
                 "cost at 80 %": round(float(np.quantile(looks, 0.8, method="higher")) / fixed, 2),
                 "mean cost": round(float(capped.mean()) / fixed, 2),
             }
-            write({**line, "tests": num_tests, **figures})  # type: ignore[operator]
+            write({**line, "tests": num_tests, **figures, "seconds": round(time.monotonic() - started, 1)})
 
 
 def main() -> None:
@@ -186,9 +228,12 @@ def main() -> None:
     parser.add_argument("table", choices=["false-positives", "long", "power"])
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--units", type=int, default=2000, help="Of an experiment without an effect.")
+    parser.add_argument("--kind", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--rate", type=float, choices=RATES, nargs="+", default=RATES)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     check_peer()
+    cells = Cells(tuple(arguments.kind), tuple(arguments.rate))
 
     def write(row: dict[str, object]) -> None:
         text = json.dumps(row, ensure_ascii=False)
@@ -198,11 +243,11 @@ def main() -> None:
                 file.write(text + "\n")
 
     if arguments.table == "false-positives":
-        false_positives(arguments.tests, arguments.units, arguments.units // 2, write)
+        false_positives(cells, arguments.tests, arguments.units, arguments.units // 2, write)
     elif arguments.table == "long":  # ten times as long as planned
-        false_positives(arguments.tests, arguments.units, arguments.units // 10, write)
+        false_positives(cells, arguments.tests, arguments.units, arguments.units // 10, write)
     else:
-        power(arguments.tests, write)
+        power(cells, arguments.tests, write)
 
 
 if __name__ == "__main__":
