@@ -33,9 +33,20 @@ def test_gradient_attacks_are_for_classifiers(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", TEXT_ATTACKS)
-def test_attacks_by_text_are_for_chat_models_too(tmp_path: Path, name: str) -> None:
+def test_attacks_by_text_are_for_chat_models_too(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "index.noun").touch()
+    monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
     assert _problems(tmp_path, {"attacks": [name]}) == []
     assert _problems(tmp_path, {"attacks": [name]}, **LABELLED) == []
+
+
+def test_synonyms_that_come_from_nowhere_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WNSEARCHDIR", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (problem,) = _problems(tmp_path, {"attacks": ["typing", "synonyms"]})
+    assert problem.startswith("evaluate.robustness.attacks: synonyms: there is neither a synonym_file")
 
 
 def test_a_gate_names_a_figure_that_is_measured(tmp_path: Path) -> None:

