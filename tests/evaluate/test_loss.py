@@ -73,3 +73,16 @@ def test_progress_reaches_the_number_of_rows(make_tiny_llama: Any, make_rows: An
     row_losses(make_tiny_llama(), _objective(True), rows, dtype=torch.float32, on_progress=seen.append)
     assert seen[-1] == 9
     assert seen == sorted(seen)
+
+
+def test_the_fast_path_runs_and_the_model_is_left_as_it_was(make_tiny_llama: Any, make_rows: Any) -> None:
+    model = make_tiny_llama()
+    before = [type(module) for module in model.modules()]
+    during: list[list[type]] = []
+    model.get_decoder().register_forward_hook(
+        lambda *_: during.append([type(module) for module in model.modules()])
+    )
+    row_losses(model, _objective(True), make_rows(3), dtype=torch.float32)
+    assert during
+    assert all(types != before for types in during)
+    assert [type(module) for module in model.modules()] == before

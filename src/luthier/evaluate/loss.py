@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from luthier.data.example import Example
 from luthier.data.length_batches import batches_by_length
 from luthier.data.store import lengths_of
+from luthier.kernels.accelerate import accelerated
 from luthier.objectives.balance import MixedObjective
 from luthier.objectives.contract import Objective
 from luthier.train.batches import split_by_group
@@ -45,10 +46,10 @@ def row_losses(
     dtype: torch.dtype,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> RowLosses:
-    """Measure every row's loss, without dropout and without gradient.
+    """Measure every row's loss, without dropout and without gradient, on the fast path where the model has one.
 
     Args:
-        model: As it is served.
+        model: As it is served; left as it was, but in evaluation mode.
         objective: Collates rows and computes the losses.
         rows: Held-out rows.
         dtype: Type of the computation.
@@ -61,14 +62,15 @@ def row_losses(
     lengths = lengths_of(rows)
     groups = objective.groups(rows) if isinstance(objective, MixedObjective) else None
     parts = split_by_group(range(len(rows)), groups)
-    for batch in chain.from_iterable(_batches(part, lengths) for part in parts):
-        with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            losses = objective.item_losses(model, objective.collate([rows[number] for number in batch]))
-        per_row = losses.double().cpu().split([int(counts[number]) for number in batch])
-        for number, own in zip(batch, per_row, strict=True):
-            sums[number] = float(own.sum())
-        done += len(batch)
-        on_progress(done)
+    with accelerated(model, dtype), torch.no_grad():
+        for batch in chain.from_iterable(_batches(part, lengths) for part in parts):
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                losses = objective.item_losses(model, objective.collate([rows[number] for number in batch]))
+            per_row = losses.double().cpu().split([int(counts[number]) for number in batch])
+            for number, own in zip(batch, per_row, strict=True):
+                sums[number] = float(own.sum())
+            done += len(batch)
+            on_progress(done)
     return RowLosses(sums, counts)
 
 
