@@ -91,3 +91,24 @@ def test_another_champion_makes_another_report(registered: Path) -> None:
 def test_without_a_champion_the_gate_fails_unless_the_recipe_says_so(tmp_path: Path) -> None:
     with pytest.raises(GateFailedError, match="no version of tiny has the alias champion yet"):
         do(challenger(tmp_path), "train.num_train_epochs=0.5")
+
+
+def test_figures_of_examinations_are_compared_with_it(registered: Path) -> None:
+    name = "fitting.train_loss"
+    gates = [{"metric": name, "relative_to": "champion", "better_by": 0.05}]
+    section = {
+        "name": "tiny",
+        "alias": "candidate",
+        "tracking_uri": f"sqlite:///{registered / 'mlflow.db'}",
+    }
+    evaluate = {"num_generations": 0, "bootstrap_samples": 200, "fitting": {}}
+    recipe = write_recipe(registered, name="third", gates=gates, register=section, evaluate=evaluate)
+    job = do(recipe)
+    report = read_json(job.folder.path / "report" / "report.json")
+    assert report["champion"]["gains"][name]["interval"]["low"] >= 0.05
+    assert "Improvement over models:/tiny/1" in (job.folder.path / "report" / "report.html").read_text(
+        encoding="utf-8"
+    )
+    # Another seed divides the rows otherwise: the champion has then seen rows that this model has not.
+    with pytest.raises(GateFailedError, match="was trained on other rows"):
+        do(recipe, "seed=7", "train.num_train_epochs=0.5")

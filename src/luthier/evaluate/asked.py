@@ -38,12 +38,14 @@ class Champion:
         partner: How it is loaded and reads; None where there is none, or where it cannot be compared.
         why_none: Why there is none.
         is_absent: Whether no version has the alias, which a gate may allow.
+        trained_alike: Whether it was trained on the same rows as the subject, which hashes prove.
     """
 
     uri: str = ""
     partner: Partner | None = None
     why_none: str = ""
     is_absent: bool = False
+    trained_alike: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,14 @@ class ChampionResult:
         comparisons: The same metrics, compared with it.
         why_none: Why there are no comparisons.
         is_absent: Whether no version has the alias.
+        gains: Over it, of the figures of examinations that gates compare, by name.
     """
 
     uri: str = ""
     comparisons: Sequence[Comparison] = ()
     why_none: str = ""
     is_absent: bool = False
+    gains: Mapping[str, Gain] = field(default_factory=dict)
 
 
 def judged_figures(
@@ -71,9 +73,8 @@ def judged_figures(
         return found
     against = {each.metric: each for each in champion.comparisons}
     for name, judged in found.items():
-        gain = Gain(None, champion.why_none or f"{name} was not measured of it", champion.is_absent)
-        if name in against:
-            gain = _gain_of(against[name])
+        missing = Gain(None, champion.why_none or f"{name} was not measured of it", champion.is_absent)
+        gain = _gain_of(against[name]) if name in against else champion.gains.get(name, missing)
         found[name] = replace(judged, gains={**judged.gains, "champion": gain})
     return found
 
@@ -91,7 +92,30 @@ def _gain_of(comparison: Comparison) -> Gain:
 
 
 def _of_figure(figure: Figure) -> Judged:
-    why = "the base was not examined" if figure.base is None else "no relative improvement exists"
-    return Judged(
-        figure.value, figure.num_rows, {"base": Gain(figure.improvement, why)}, figure.why_undefined
-    )
+    if figure.improvement is None and figure.base is not None and figure.value is not None:
+        gain = gain_left_possible(figure.base, figure.value, "base", lower_is_better=figure.lower_is_better)
+    else:
+        gain = Gain(figure.improvement, "the base was not examined")
+    return Judged(figure.value, figure.num_rows, {"base": gain}, figure.why_undefined)
+
+
+def gain_left_possible(before: Interval, after: Interval, partner: str, *, lower_is_better: bool) -> Gain:
+    """Return the relative improvements that two intervals leave possible, where no paired ones were drawn.
+
+    The corners of both intervals are taken, so that nothing is assumed of how the two depend on each other. It is wider
+    than a paired interval: the lower end is too high only where one of the two misses in the favourable direction.
+
+    Args:
+        before: Of the other model, called ``partner``.
+        after: Of the one that is judged.
+        partner: Its name.
+        lower_is_better: Direction.
+    """
+    if before.low <= 0:
+        ends = f"{before.low:.3g} to {before.high:.3g}"
+        why = f"the {partner}'s own interval reaches 0 ({ends}), so no relative improvement is proved; use min or max"
+        return Gain(None, why)
+    sign = -1.0 if lower_is_better else 1.0
+    value = sign * (after.value - before.value) / before.value
+    corners = [sign * (t - b) / b for b in (before.low, before.high) for t in (after.low, after.high)]
+    return Gain(Interval(value, min(corners), max(corners)))

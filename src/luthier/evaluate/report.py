@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from luthier.core.artifact import Artifact
 from luthier.core.files import atomic_folder, strict_json, write_json, write_text
+from luthier.evaluate.against_champion import gains_over_champion
 from luthier.evaluate.asked import Asked
 from luthier.evaluate.examinations import examine_all
 from luthier.evaluate.gates import GateResult, check_gates
 from luthier.evaluate.html import render_report
 from luthier.evaluate.judged import ChampionResult, judged_figures
-from luthier.evaluate.metrics import Comparison
+from luthier.evaluate.metrics import Comparison, with_adjusted_tests
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ def conclude(
     Returns:
         What the next stages need of it.
     """
-    settings = asked.settings
+    settings, comparisons = asked.settings, with_adjusted_tests(comparisons)
     examined = examine_all(settings.examinations, asked.subject, asked.events)
+    if champion is not None:
+        champion = replace(champion, gains=gains_over_champion(asked, examined))
     judged = judged_figures(comparisons, examined, champion)
     verdicts: list[GateResult] = check_gates(asked.gates, judged, confidence=settings.confidence)
     content: dict[str, Any] = {

@@ -35,7 +35,11 @@ def find_champion(job: Job, samples: Sequence[Sample]) -> Champion | None:
         why = f"no version of {section.name} has the alias {section.champion_alias} yet"
         return Champion(why_none=why, is_absent=True)
     try:
-        folder = Registry(section.tracking_uri).model_folder(uri)
-        return Champion(uri, partner_of(job, folder, "champion", samples))
+        registry = Registry(section.tracking_uri)
+        folder = registry.model_folder(uri)
+        rows = registry.resolve(uri).lineage.get("rows_hash")
+        # A model that was made elsewhere has no dataset of ours, and nothing proves what it was trained on.
+        alike = "data" in job.artifacts and rows == job.dataset.content_hash
+        return Champion(uri, partner_of(job, folder, "champion", samples), trained_alike=alike)
     except LuthierError as error:
         return Champion(uri, why_none=f"the champion {uri} cannot be compared with: {error.problem}")

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ HISTORY_PREFIX = "training/"
 """Of metrics by step, so that they do not hide the final figures of the same name."""
 
 _EXPERIMENT = "luthier"
+_PREFIX = "luthier."
 _FILES_TAG = "luthier.files"
 _RUN_TAG = "luthier.run"
 _HISTORY_TAG = "luthier.history."
@@ -61,6 +62,7 @@ class Version:
         created: Milliseconds since 1970.
         metrics: Of the MLflow run; those by step have the prefix ``training/``.
         parameters: Of the MLflow run.
+        lineage: Hashes of what it came from, such as ``rows_hash``; empty if another program made it.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Version:
     created: int
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
+    lineage: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uri(self) -> str:
@@ -170,6 +173,11 @@ class Registry:
             created=int(found.creation_timestamp),
             metrics=data.metrics if data else {},
             parameters=data.params if data else {},
+            lineage={
+                key.removeprefix(_PREFIX): value
+                for key, value in found.tags.items()
+                if key.startswith(_PREFIX)
+            },
         )
 
     def promote(self, name: str, number: int, alias: str) -> None:
