@@ -63,6 +63,14 @@ def test_each_row_is_held_out_once_and_chooses_nothing(recipe: Path) -> None:
     assert loss["mean"]["value"] == pytest.approx(sum(loss["values"]) / 3)
     assert loss["mean"]["low"] < min(loss["values"]) and loss["mean"]["high"] > max(loss["values"])
     assert loss["difference"]["value"] < 0 and loss["p_value"] < 0.2
+    cleaned = [  # by the first fold for all
+        sum(
+            e["kind"] == "step" and e["name"] == "exact duplicates"
+            for e in read_events(Path(f) / "events.jsonl")
+        )
+        for f in found["runs"]
+    ]
+    assert cleaned == [1, 0, 0]
     again = output("cross-validate", recipe, "--folds", 3, cwd=recipe.parent)
     assert again == found and all(states(folder) == {"cached"} for folder in again["runs"])
 

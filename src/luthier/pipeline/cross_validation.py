@@ -8,7 +8,7 @@ from typing import Any
 from luthier.core.events import Listener
 from luthier.evaluate.generalization.folds import fold_interval, fold_p_value
 from luthier.evaluate.statistics import Interval
-from luthier.pipeline.child_runs import Child, do_child
+from luthier.pipeline.child_runs import Child, child_recipe, clean_once, do_child
 from luthier.recipe.load import LoadedRecipe
 
 _NEVER = 1_000_000
@@ -76,10 +76,11 @@ def cross_validate(
     Raises:
         DataError: The rows cannot be divided into so many folds.
     """
-    children = [
-        do_child(loaded, f"fold-{fold}", _changes(loaded, folds, fold), listeners)
-        for fold in range(1, folds + 1)
+    recipes = [
+        child_recipe(loaded, f"fold-{fold}", _changes(loaded, folds, fold)) for fold in range(1, folds + 1)
     ]
+    clean_once(recipes, listeners)
+    children = [do_child(recipe, listeners) for recipe in recipes]
     share = sum(c.num_eval for c in children) / sum(c.num_train for c in children)
     confidence = loaded.recipe.evaluate.confidence
     return CrossValidation(

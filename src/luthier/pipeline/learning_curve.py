@@ -9,7 +9,7 @@ from typing import Any
 from luthier.core.events import Listener
 from luthier.evaluate.fitting.power_law import Forecast, forecast
 from luthier.evaluate.statistics import Interval
-from luthier.pipeline.child_runs import do_child
+from luthier.pipeline.child_runs import child_recipe, do_child
 from luthier.recipe.load import LoadedRecipe
 
 _LEAST_DROP = 0.01
@@ -58,7 +58,7 @@ def learning_curve(
     for share in sorted(shares):
         changes = ["evaluate.num_generations=0", "evaluate.metrics=[perplexity]"] if has_answers else []
         changes += [f"data.train_share={share}"] if share < 1 else []
-        children.append(do_child(loaded, f"share-{share * 100:g}", changes, listeners))
+        children.append(do_child(child_recipe(loaded, f"share-{share * 100:g}", changes), listeners))
     rows = [child.num_train for child in children]
     losses = [child.interval("eval_loss") for child in children]
     recipe = loaded.recipe

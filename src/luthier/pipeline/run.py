@@ -59,8 +59,7 @@ def run(
             job.events.emit(
                 "warning", message=f"an earlier start was cut off; removed its half-written {names}"
             )
-        hashes = {**job.input_hashes, **job.text_hashes}
-        job.folder.begin(recipe_text=plan.recipe_text, plan=plan_record(plan), lock=lock_facts(plan, hashes))
+        begin(job)
         for stage in STAGES:
             if stage.applies(plan):
                 job.artifacts[stage.name] = _do(stage, job, may_adopt=not fresh)
@@ -72,6 +71,13 @@ def run(
             if stage.name == until:
                 break
     return job
+
+
+def begin(job: Job) -> None:
+    """Write down what a run was asked for and what it stands on."""
+    hashes = {**job.input_hashes, **job.text_hashes}
+    plan = job.plan
+    job.folder.begin(recipe_text=plan.recipe_text, plan=plan_record(plan), lock=lock_facts(plan, hashes))
 
 
 def _announce(plan: Plan, listeners: tuple[Listener, ...]) -> None:

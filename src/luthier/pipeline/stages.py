@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from luthier.core.artifact import Artifact
 from luthier.core.hashing import fingerprint
-from luthier.data.curate.stage import CuratedRows, curate
+from luthier.data.curate.stage import CuratedRows, Place, curate_each
 from luthier.data.prepare import DatasetVersion, prepare, read_examples
 from luthier.data.train_share import Share
 from luthier.data.vocabulary.stage import Vocabulary, listed_terms, make_vocabulary
@@ -48,7 +48,8 @@ class Stage:
     make: Callable[[Job, str], Artifact]
 
 
-def _rows_fingerprint(job: Job) -> str:
+def rows_digest(job: Job) -> str:
+    """Return the hash of everything that a job's rows follow from."""
     digest = rows_fingerprint(job.recipe.data, job.recipe.seed, job.input_hashes["data"])
     return fingerprint(digest, job.text_hashes["tokenizer_hash"]) if _counts_tokens(job) else digest
 
@@ -64,13 +65,18 @@ def _make_rows(job: Job, digest: str) -> CuratedRows:
 
 def curate_rows(job: Job, digest: str, folder: Path, *, is_stored: bool = True) -> CuratedRows:
     """Do the rows stage into a folder; no version of a data set is made unless ``is_stored``."""
+    [made] = curate_places(job, [Place(job.recipe.data.eval, folder, digest)], is_stored=is_stored)
+    return made
+
+
+def curate_places(job: Job, places: Sequence[Place], *, is_stored: bool = True) -> list[CuratedRows]:
+    """Clean the rows of a job once, and divide them in several ways; see `curate_rows`."""
     data = job.recipe.data
-    return curate(
+    return curate_each(
         data if is_stored else data.model_copy(update={"snapshot": None}),
-        folder=folder,
+        places,
         recipe_folder=job.plan.recipe_folder,
         seed=job.recipe.seed,
-        fingerprint=digest,
         models=DATA_MODELS,
         events=job.events,
         tokenizer=job.tokenizer if _counts_tokens(job) else None,
@@ -233,7 +239,7 @@ def _make_version(job: Job, digest: str) -> ModelVersion:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("rows", "rows", CuratedRows, lambda plan: True, _rows_fingerprint, _make_rows),
+    Stage("rows", "rows", CuratedRows, lambda plan: True, rows_digest, _make_rows),
     Stage(
         "vocabulary",
         "vocabulary",

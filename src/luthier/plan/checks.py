@@ -43,7 +43,7 @@ def check_recipe(recipe: Recipe, written: Collection[str], folder: Path) -> Iter
     yield from check_method(recipe, written)
     yield from check_four_bit(recipe, written)
     yield from check_multitask(recipe, written)
-    yield from check_classification(recipe)
+    yield from check_classification(recipe, written)
     yield from check_evaluation(recipe, written, folder)
     yield from check_gates(recipe, written, folder)
     if recipe.register_ and importlib.util.find_spec("mlflow") is None:
@@ -56,10 +56,11 @@ def check_data(data: DataSection, written: Collection[str], folder: Path) -> Ite
     for path, source in _sources(data):
         yield from _check_source(source, path, folder)
     ways = [name for name in ("split", "folds", "out_of_domain", "sources") if getattr(evaluation, name)]
-    if len(ways) > 1:
-        yield Fault("data.eval", f"has both {ways[0]} and {ways[1]}", "keep one way of holding rows out")
-    if not evaluation.divides and "data.eval.group_by" in written:
-        yield Fault("data.eval.group_by", "has no effect: no training rows are held out", "split: 0.1")
+    if len(ways) > 1 and set(ways) not in ({"split", "out_of_domain"}, {"folds", "out_of_domain"}):
+        cure = "keep one way of holding rows out; out_of_domain goes with split or folds"
+        yield Fault("data.eval", f"has both {ways[0]} and {ways[1]}", cure)
+    if not (evaluation.divides or evaluation.sources) and "data.eval.group_by" in written:
+        yield Fault("data.eval.group_by", "has no effect: no rows are held out", "split: 0.1")
     if not evaluation.divides and "data.eval.near_duplicates" in written:
         if not evaluation.sources:
             yield Fault("data.eval.near_duplicates", "has no effect: no rows are held out", "split: 0.1")

@@ -86,11 +86,15 @@ class EvalSection(Section):
         default_factory=list, description="Held-out files; no row of them is trained."
     )
     group_by: str | None = Field(
-        None, description="A field of the rows: rows with the same value stay on one side of the split."
+        None,
+        description="A field of the rows: rows with the same value share a source. They stay on one side of a split, "
+        "and intervals and tests draw them together.",
     )
     folds: FoldsSection | None = Field(None, description="Hold out one of several equal parts.")
     out_of_domain: OutOfDomainSection | None = Field(
-        None, description="Hold out the rows of a domain; the source's `attributes` must name its field."
+        None,
+        description="Hold out the rows of a domain; the source's `attributes` must name its field. With `split` or "
+        "`folds`, rows of the other domains are held out besides.",
     )
     near_duplicates: Literal["ignore", "together"] = Field(
         "ignore",

@@ -109,6 +109,22 @@ def test_a_domain_is_held_out_with_what_would_leak_into_it(tmp_path: Path) -> No
     assert (leak["row"], leak["reason"]) == (2, "leaks_into_eval")
 
 
+@pytest.mark.parametrize("others", [{"split": 0.25}, {"folds": {"folds": 4, "hold_out": 2}}])
+def test_a_share_of_the_trained_domains_is_held_out_beside_another_domain(
+    tmp_path: Path, others: dict[str, Any]
+) -> None:
+    rows = _classes(40)
+    rows[1]["text"] = rows[0]["text"].upper()
+    domain = {"out_of_domain": {"field": "topic", "values": ["t0"]}}
+    made = _curate(tmp_path, rows, attributes=["topic"], eval={**domain, **others})
+    held_out, train = _read(made, "eval"), _read(made, "train")
+    topics = [row["topic"] for row in held_out]
+    assert topics.count("t0") == 8 and "t0" not in {row["topic"] for row in train}
+    # Of 32 rows inside, one leaks; about a quarter of the 31 others is held out.
+    assert len(topics) - 8 in (7, 8) and len(train) + len(held_out) == 39
+    assert [row["row"] for row in _read(made, "rejected")] == [2]
+
+
 def test_folds_hold_every_row_out_once(tmp_path: Path) -> None:
     held_out = []
     for number in (1, 2, 3):

@@ -48,16 +48,12 @@ class Division:
                 key._replace(shared=(*key.shared, key_of_label(int(label))))
                 for key, label in zip(keys, labels, strict=True)
             ]
-        self._leaks: Mapping[int, tuple[str, str]] = {}
-        if domain is not None:
-            self._is_held_out: Sequence[bool] = outside
-            self._leaks = _leaks(keys, outside, domain)
-        elif evaluation.folds is not None:
-            folds = _said_in_recipe(partial(fold_keys, keys, evaluation.folds.folds, seed), "data.eval.folds")
-            self._is_held_out = [fold == evaluation.folds.hold_out for fold in folds]
-        else:
-            assert evaluation.split is not None
-            self._is_held_out = split_keys(keys, evaluation.split, seed)
+        self._leaks: Mapping[int, tuple[str, str]] = {} if domain is None else _leaks(keys, outside, domain)
+        self._is_held_out = outside
+        # Of the rows inside the domain that may be trained, a share or a fold is held out besides.
+        inside = [row for row, is_out in enumerate(outside) if not is_out and row not in self._leaks]
+        for row, is_out in zip(inside, _drawn([keys[row] for row in inside], evaluation, seed), strict=True):
+            self._is_held_out[row] = is_out
 
     def side(self, batches: Iterable[pyarrow.RecordBatch], side: Side) -> Iterator[pyarrow.RecordBatch]:
         """Yield the rows of one side. Rows that are left out are on the training side, with those that would leak."""
@@ -74,6 +70,14 @@ class Division:
                 elif side == "train":
                     chosen.append(index)
             yield leave_out_at(batch, leaks).take(pyarrow.array(chosen, pyarrow.int64()))
+
+
+def _drawn(keys: Sequence[RowKey], evaluation: EvalSection, seed: int) -> Sequence[bool]:
+    """Tell of each row whether it is of the share or of the fold that is held out."""
+    if evaluation.folds is not None:
+        folds = _said_in_recipe(partial(fold_keys, keys, evaluation.folds.folds, seed), "data.eval.folds")
+        return [fold == evaluation.folds.hold_out for fold in folds]
+    return [False] * len(keys) if evaluation.split is None else split_keys(keys, evaluation.split, seed)
 
 
 def _said_in_recipe(divide: partial[list[int]], where: str) -> list[int]:

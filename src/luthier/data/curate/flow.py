@@ -39,7 +39,7 @@ from luthier.data.pii import section as pii
 from luthier.data.pii.report import PiiReport, collected
 from luthier.data.pii.vault import Append, writing_map
 from luthier.data.read import read_source
-from luthier.recipe.schema import DataSection
+from luthier.recipe.schema import DataSection, EvalSection
 from luthier.recipe.source_section import Source
 
 PII_MAP_FILE = "pii_map.jsonl"
@@ -56,6 +56,19 @@ class Models:
 
     load_embed: Callable[[str], Embed]
     load_write: Callable[[str], Write]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Rows before they are divided.
+
+    Args:
+        train: Of ``data.train``.
+        held_out: Of the evaluation files.
+    """
+
+    train: BatchSpool
+    held_out: BatchSpool
 
 
 @dataclass
@@ -76,8 +89,7 @@ class Curation:
     Args:
         data: Of the recipe.
         recipe_folder: Relative paths start here.
-        folder: Gets the map of personal data, where one is kept.
-        scratch: For files between the steps.
+        scratch: For files between the steps; gets the map of personal data, where one is kept.
         seed: Of every draw.
         models: For steps that need one.
         on_rows: Called with the number of rows read so far.
@@ -86,7 +98,6 @@ class Curation:
 
     data: DataSection
     recipe_folder: Path
-    folder: Path
     scratch: Path
     seed: int
     models: Models
@@ -96,8 +107,8 @@ class Curation:
     num_read: int = 0
     _unreadable: list[Rejection] = field(default_factory=list)
 
-    def run(self) -> dict[str, BatchSpool]:
-        """Return the rows of ``train`` and of ``eval``, those that are left out among them.
+    def clean(self) -> Cleaned:
+        """Read the rows, and do to them what does not depend on how they are divided.
 
         Raises:
             DataError: A file cannot be read, or too little of it can be used.
@@ -107,23 +118,45 @@ class Curation:
             keep_map = None
             if data.clean.pii.keep_map:
                 keep_map = stack.enter_context(
-                    writing_map(self.folder / PII_MAP_FILE, data.clean.pii.key_env)
+                    writing_map(self.scratch / PII_MAP_FILE, data.clean.pii.key_env)
                 )
             first = clean.first_steps_of(data.clean)
-            train = self._spool("read", self._cleaned(data.train, evaluation.group_by, first, keep_map))
-            held_out = self._spool("held_out", self._cleaned(evaluation.sources, None, first, keep_map))
+            train = self._spool(
+                "read",
+                self._cleaned(
+                    data.train, evaluation.group_by if evaluation.divides else None, first, keep_map
+                ),
+            )
+            held_out = self._spool(
+                "held_out", self._cleaned(evaluation.sources, evaluation.group_by, first, keep_map)
+            )
         if data.clean.deduplicate.kind != "off":
             held_out = self._spool("held_out_once", RemoveDuplicates(EqualSamples)(held_out))
         train = self._spool("once", _through(train, self._judges(held_out)))
         self._check_left(train, data.train)
         if evaluation.sources:
             self._check_left(held_out, evaluation.sources)
+        return Cleaned(train, held_out)
+
+    def divide(self, cleaned: Cleaned, evaluation: EvalSection) -> dict[str, BatchSpool]:
+        """Return the rows of ``train`` and of ``eval``, those that are left out among them.
+
+        What an earlier division returned is overwritten.
+
+        Args:
+            cleaned: From `clean`.
+            evaluation: How rows are held out.
+
+        Raises:
+            DataError: They cannot be divided so.
+        """
+        train, held_out = cleaned.train, cleaned.held_out
         if evaluation.divides:
             self.on_step("hold rows out")
             division = Division(train, evaluation, self.seed)
             held_out = self._spool("eval", division.side(train, "eval"))
             train = self._spool("train", division.side(train, "train"))
-        if fills := self._named("missing values", clean.fills_of(data.clean)):
+        if fills := self._named("missing values", clean.fills_of(self.data.clean)):
             # Training rows come first: what is missing in held-out ones is filled with what these say.
             train = self._spool("train_filled", _through(train, fills))
             held_out = self._spool("eval_filled", _through(held_out, fills))

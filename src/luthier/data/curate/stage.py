@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from luthier.core.artifact import Artifact
 from luthier.core.events import EventLog
 from luthier.core.files import atomic_folder, write_json
-from luthier.data.curate.flow import Curation, Models, Told
+from luthier.data.curate.flow import PII_MAP_FILE, Cleaned, Curation, Models, Told
 from luthier.data.curate.rows_file import moved_answers, read_curated, row_of
 from luthier.data.example import Rejection
 from luthier.data.operators.batch import samples_of
@@ -23,7 +24,7 @@ from luthier.data.profile.sides import write_profile
 from luthier.data.row_json import dumps, loads
 from luthier.data.sample import Sample
 from luthier.data.versions.prepared import store_prepared
-from luthier.recipe.schema import DataSection
+from luthier.recipe.schema import DataSection, EvalSection
 
 Side = Literal["train", "eval"]
 REJECTED_FILE = "rejected.jsonl"
@@ -68,6 +69,22 @@ class CuratedRows(Artifact):
         return sum(self.left_out.values())
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the rows of one way of dividing them go.
+
+    Args:
+        evaluation: How rows are held out.
+        folder: Gets ``train.jsonl``, ``eval.jsonl``, ``rejected.jsonl`` and, where there is something to tell,
+            ``changes.jsonl`` and ``label_errors.jsonl``.
+        fingerprint: Of the stage, divided so.
+    """
+
+    evaluation: EvalSection
+    folder: Path
+    fingerprint: str
+
+
 def curate(
     data: DataSection,
     *,
@@ -83,8 +100,7 @@ def curate(
 
     Args:
         data: Of the recipe.
-        folder: Gets ``train.jsonl``, ``eval.jsonl``, ``rejected.jsonl`` and, where there is something to tell,
-            ``changes.jsonl`` and ``label_errors.jsonl``.
+        folder: See `Place`.
         recipe_folder: Relative paths start here.
         seed: Of every draw.
         fingerprint: Of this stage.
@@ -95,33 +111,76 @@ def curate(
     Raises:
         DataError: A file cannot be read, or too little of it can be used.
     """
-    sources = [*data.train, *data.eval.sources]
-    with atomic_folder(folder) as partial, tempfile.TemporaryDirectory(prefix="luthier-rows-") as scratch:
+    [made] = curate_each(
+        data,
+        [Place(data.eval, folder, fingerprint)],
+        recipe_folder=recipe_folder,
+        seed=seed,
+        models=models,
+        events=events,
+        tokenizer=tokenizer,
+    )
+    return made
+
+
+def curate_each(
+    data: DataSection,
+    places: Sequence[Place],
+    *,
+    recipe_folder: Path,
+    seed: int,
+    models: Models,
+    events: EventLog,
+    tokenizer: Any = None,
+) -> list[CuratedRows]:
+    """Clean the rows of a recipe once, and divide them in several ways; see `curate`.
+
+    Args:
+        data: Of the recipe; the ways differ from its own in ``split``, ``folds`` and ``out_of_domain`` only.
+        places: The ways.
+        recipe_folder: Relative paths start here.
+        seed: Of every draw.
+        models: For steps that need one.
+        events: Told about the progress.
+        tokenizer: Of the base, for the profile; None where there is no base.
+    """
+    with tempfile.TemporaryDirectory(prefix="luthier-rows-") as scratch:
         curation = Curation(
             data,
             recipe_folder=recipe_folder,
-            folder=partial,
             scratch=Path(scratch),
             seed=seed,
             models=models,
             on_rows=lambda rows: events.emit("progress", stage="rows", done=rows, total=None),
             on_step=lambda name: events.emit("step", stage="rows", name=name),
         )
+        cleaned = curation.clean()
+        return [_write(curation, cleaned, place, tokenizer, events) for place in places]
+
+
+def _write(
+    curation: Curation, cleaned: Cleaned, place: Place, tokenizer: Any, events: EventLog
+) -> CuratedRows:
+    data, folder = curation.data, place.folder
+    sides = curation.divide(cleaned, place.evaluation)
+    events.emit("step", stage="rows", name="write")
+    with atomic_folder(folder) as partial:
         writing = _Writing(partial)
-        sides = curation.run()
-        events.emit("step", stage="rows", name="write")
         for name, spool in sides.items():
             writing.side(name, spool)
-        write_profile(data.profile, sides, partial, tokenizer=tokenizer, seed=seed)
+        write_profile(data.profile, sides, partial, tokenizer=tokenizer, seed=curation.seed)
         told = _as_json(curation.told)
         if curation.told.suspects:
             lines = (json.dumps(suspect, ensure_ascii=False) for suspect in curation.told.suspects)
             (partial / SUSPECTS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if (sealed := curation.scratch / PII_MAP_FILE).is_file():
+            shutil.copy(sealed, partial)
         write_json(partial / "steps.json", {"left_out": writing.left_out, "changes": writing.changes, **told})
-    version = _stored(data, folder, recipe_folder, writing) if data.snapshot else None
+    version = _stored(data, folder, curation.recipe_folder, writing) if data.snapshot else None
+    sources = [*data.train, *data.eval.sources]
     return CuratedRows(
         folder=folder,
-        fingerprint=fingerprint,
+        fingerprint=place.fingerprint,
         num_read=curation.num_read,
         num_train=writing.rows["train"],
         num_eval=writing.rows["eval"],
