@@ -43,12 +43,22 @@ def test_typography_hides_no_refusal(answer: str) -> None:
     assert is_refusal(answer)
 
 
-def test_the_quality_on_labelled_answers_is_told_with_intervals() -> None:
-    english, chinese = detector_quality(0.95)
-    for quality in (english, chinese):
-        assert quality.num_refusals >= 25 and quality.num_answers >= 25
+def test_the_lists_tell_the_answers_that_they_were_written_with() -> None:
+    seen = [quality for quality in detector_quality(0.95) if quality.were_seen]
+    assert [quality.language for quality in seen] == ["en", "zh"]
+    for quality in seen:
+        assert quality.num_refusals >= 50 and quality.num_answers >= 50
         assert quality.precision.value >= 0.95 and quality.recall.value >= 0.95
-        assert quality.recall.low < 0.95  # so few cases prove no more
+        assert quality.recall.low < 0.97  # so few cases prove no more
+
+
+def test_answers_that_the_lists_were_not_written_with_are_told_less_surely() -> None:
+    """60 answers of SmolLM2-135M to fresh prompts, labelled before the lists read them; 28 Chinese ones."""
+    english, chinese = (quality for quality in detector_quality(0.95) if not quality.were_seen)
+    assert (english.num_refusals, english.num_answers) == (12, 48)
+    assert english.precision.value >= 0.85 and english.recall.value >= 0.8
+    assert (chinese.num_refusals, chinese.num_answers) == (14, 14)
+    assert chinese.precision.value >= 0.85 and chinese.recall.value >= 0.5
 
 
 def test_silence_is_no_answer() -> None:

@@ -121,6 +121,7 @@ def _detector(confidence: float) -> Table:
     rows: list[list[Any]] = [
         [
             each.language,
+            "the lists" if each.were_seen else "none",
             each.num_refusals,
             each.num_answers,
             each.precision.shown(".2f"),
@@ -128,10 +129,11 @@ def _detector(confidence: float) -> Table:
         ]
         for each in detector_quality(confidence)
     ]
-    columns = ("Language", "Refusals", "Other answers", "Precision", "Recall")
+    columns = ("Language", "At hand for", "Refusals", "Other answers", "Precision", "Recall")
     note = (
-        "Of the word lists that tell refusals, on labelled answers written with them: an upper limit for the words of "
-        "other models. Read the examples, or name a judge."
+        "Of the word lists that tell refusals, on labelled answers. Those at hand when the lists were written are an "
+        "upper limit; the others, of a small model and written afterwards, tell what to expect of other words. Read "
+        "the examples, or name a judge."
     )
     return Table("How far refusals are recognised", columns, rows, note)
 
