@@ -50,8 +50,11 @@ _PENALTY = (
     "evaluate={}",
     "objective={name: classification, fairness: {by: kind, positive: warm, weight: 50}}",
 )
+_ADVERSARY = (*_PENALTY, "objective.fairness.method=adversary")
 _O = "objective<ClassificationObjective>.fairness."
 PENALTY_CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    f"{_O}method": (("objective.fairness.method=adversary",), _PENALTY),
+    f"{_O}adversary_learning_rate": (("objective.fairness.adversary_learning_rate=0.1",), _ADVERSARY),
     f"{_O}by": (("objective.fairness.by=size",), _PENALTY),
     f"{_O}positive": (("objective.fairness.positive=mild",), _PENALTY),
     f"{_O}criterion": (("objective.fairness.criterion=demographic_parity",), _PENALTY),

@@ -52,6 +52,10 @@ class StepHooks:
     def after_step(self, model: Any, progress: Progress) -> None:
         """React to a step: the weights are updated, the gradients are still there."""
 
+    def report(self) -> dict[str, float]:
+        """Return what the log tells of the steps since the last report."""
+        return {}
+
     def state(self, model: Any) -> dict[str, torch.Tensor]:
         """Return what checkpoints must keep beside the trained weights."""
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from luthier.data.collate import Batch
 from luthier.data.encode import Encoder
 from luthier.data.example import Example
 from luthier.data.sample import Sample
+from luthier.methods.contract import StepHooks
 from luthier.models.heads import TaskHead
 
 Values = NDArray[np.float64]
@@ -149,3 +150,12 @@ class Objective(Protocol):
 
     def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
         """Return the loss of each supervised item of the batch, row after row, shape [items]."""
+
+
+@runtime_checkable
+class HookedObjective(Protocol):
+    """An objective that trains weights of its own beside the model's, which are no part of the result."""
+
+    @property
+    def hooks(self) -> StepHooks | None:
+        """What it does around each step of the loop; None for nothing."""

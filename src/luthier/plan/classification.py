@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from luthier.core.errors import Fault
-from luthier.recipe.objective_sections import ClassificationObjective, FairnessPenalty
+from luthier.recipe.fairness_penalty import FairnessPenalty
+from luthier.recipe.objective_sections import ClassificationObjective, MultitaskObjective
 from luthier.recipe.schema import Recipe
 
 
-def check_classification(recipe: Recipe) -> Iterator[Fault]:
+def check_classification(recipe: Recipe, written: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of the objective's own keys."""
     objective = recipe.objective
+    if isinstance(objective, MultitaskObjective):
+        yield from _check_tasks(objective)
     if not isinstance(objective, ClassificationObjective):
         return
     for index, gate in enumerate(recipe.gates):
@@ -21,13 +24,22 @@ def check_classification(recipe: Recipe) -> Iterator[Fault]:
             )
             yield Fault(f"gates[{index}].relative_to", problem, "min: 0.5")
     if objective.fairness is not None:
-        yield from _check_fairness(recipe, objective, objective.fairness)
+        yield from _check_fairness(recipe, objective, objective.fairness, written)
     if objective.labels is not None:
         yield from _check_labels(objective, objective.labels)
 
 
+def _check_tasks(objective: MultitaskObjective) -> Iterator[Fault]:
+    """Refuse an adversary among tasks: their balance makes gradients of the model's weights only."""
+    for number, task in enumerate(objective.tasks):
+        fairness = getattr(task.objective, "fairness", None)
+        if fairness is not None and fairness.method == "adversary":
+            path = f"objective.tasks[{number}].objective.fairness.method"
+            yield Fault(path, "an adversary trains beside one task only", "method: constraint")
+
+
 def _check_fairness(
-    recipe: Recipe, objective: ClassificationObjective, fairness: FairnessPenalty
+    recipe: Recipe, objective: ClassificationObjective, fairness: FairnessPenalty, written: Collection[str]
 ) -> Iterator[Fault]:
     path = "objective.fairness"
     if objective.problem != "single_label":
@@ -40,7 +52,11 @@ def _check_fairness(
     if objective.labels is not None and fairness.positive not in objective.labels:
         problem = f"{fairness.positive!r} is none of objective.labels"
         yield Fault(f"{path}.positive", problem, f"the labels: {', '.join(objective.labels[:20])}")
-    if recipe.train.per_device_train_batch_size < 4:
+    is_constraint = fairness.method == "constraint"
+    if is_constraint and f"{path}.adversary_learning_rate" in written:
+        problem = "has no effect: a constraint has no adversary"
+        yield Fault(f"{path}.adversary_learning_rate", problem, "method: adversary")
+    if is_constraint and recipe.train.per_device_train_batch_size < 4:
         problem = "compares groups within a micro-batch, which has too few rows to have several of each"
         yield Fault(path, problem, "train.per_device_train_batch_size: 16")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from luthier.recipe.fairness_penalty import FairnessPenalty
 from luthier.recipe.multitask_sections import (
     GradientsSection,
     LossWeights,
@@ -45,7 +46,7 @@ class SftObjective(ObjectiveSection):
     reads = "conversations"
     is_chat = True
     metrics = ("perplexity", "rouge", "exact_match", "byte_perplexity",
-               "bleu", "chrf", "cer", "distinct_2", "length_ratio")  # fmt: skip
+               "bleu", "chrf", "cer", "wer", "bert_score", "distinct_2", "length_ratio")  # fmt: skip
 
     name: Literal["sft"] = "sft"
     loss_on: Literal["assistant", "last_turn", "all"] = Field(
@@ -91,33 +92,14 @@ def _one_fault(value: Any) -> Any:
 ClassWeights = Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_one_fault)]
 
 
-class FairnessPenalty(Section):
-    """A constraint in the training loss: what groups are promised is pulled together."""
-
-    by: str = Field(
-        min_length=1,
-        description="Column with the group of a row; the training sources' `attributes` must name it.",
-    )
-    positive: str = Field(description="The label whose probability is compared.")
-    criterion: Literal["demographic_parity", "equalized_odds"] = Field(
-        "equalized_odds",
-        description="`demographic_parity`: the mean probability of the label, over all rows of a group; "
-        "`equalized_odds`: the same over the rows that have the label, and over those that have not.",
-    )
-    weight: Annotated[float, Field(gt=0.0)] = Field(
-        1.0,
-        description="Factor of the squared distances between groups in a micro-batch; more takes more accuracy for "
-        "more equality.",
-    )
-
-
 class ClassificationObjective(ObjectiveSection):
     """Sequence classification: predict the class of a text, or of a pair of texts."""
 
     schemas = ("classification",)
     reads = "texts with labels"
     has_head = True
-    metrics = ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "mcc")
+    metrics = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "f1_micro", "f1_weighted", "mcc",
+               "calibration_error")  # fmt: skip
 
     name: Literal["classification"]
     problem: Literal["single_label", "multi_label"] = Field(

@@ -26,6 +26,7 @@ from luthier.recipe.schema import TrainSection
 from luthier.train.accelerator import plain_accelerator
 from luthier.train.batches import StepPlan, split_by_group, split_by_rows
 from luthier.train.checkpoint import CheckpointStore, TrainState
+from luthier.train.hooks import hooks_of
 from luthier.train.interrupt import StopSignal
 from luthier.train.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 from luthier.train.schedule import count_warmup_steps, rate_factor
@@ -104,7 +105,7 @@ class Loop:
         self._seed = seed
         self._checkpoints = checkpoints
         self._events = events
-        self._hooks = hooks or StepHooks()
+        self._hooks = hooks_of(hooks, objective)
         self._eval_lengths = lengths_of(eval_rows)
         self._steps = StepPlan(
             train_rows, objective, settings, micro_batch_tokens=micro_batch_tokens, seed=seed
@@ -295,6 +296,7 @@ class Loop:
             seconds_per_step=seconds / len(results),
             memory_bytes=psutil.Process().memory_info().rss,
             **self._balance.report(),
+            **self._hooks.report(),
         )
 
     def _evaluate(self, state: TrainState) -> None:

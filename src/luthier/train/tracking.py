@@ -41,6 +41,8 @@ class TensorBoardTracker:
         for name in _SCALARS.get(event["kind"], ()):
             prefix = "train" if event["kind"] == "train_step" else "eval"
             self._writer.add_scalar(f"{prefix}/{name.removeprefix('eval_')}", event[name], event["step"])
+        if "adversary_loss" in event:
+            self._writer.add_scalar("train/adversary_loss", event["adversary_loss"], event["step"])
         if event["kind"] in _SCALARS:
             for name, value in _of_tasks(event):
                 self._writer.add_scalar(name, value, event["step"])

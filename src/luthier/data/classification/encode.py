@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from luthier.core.errors import DataError
 from luthier.data.classification.classes import Classes, ClassWeights, Problem, find_classes
+from luthier.data.classification.groups import TrainingGroups
 from luthier.data.encode import KINDS, TooLong, reject
 from luthier.data.example import Example, Rejection
 from luthier.data.sample import Sample
@@ -25,8 +26,8 @@ class ClassificationEncoder:
         class_weights: Factors of the classes in the training loss.
         max_length: Longest input in tokens.
         too_long: What happens to longer ones; see the recipe's ``data.too_long``.
-        group_field: Attribute whose value stands beside the class as the number of a group, -1 for none; single labels
-            only.
+        groups: What groups of rows are; a row's number of its group then stands beside its class, -1 for none.
+            Single labels only.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ClassificationEncoder:
         class_weights: ClassWeights,
         max_length: int,
         too_long: TooLong,
-        group_field: str | None = None,
+        groups: TrainingGroups | None = None,
     ) -> None:
         self._inputs = TextInputs(tokenizer, max_length=max_length)
         self._problem = problem
@@ -47,26 +48,17 @@ class ClassificationEncoder:
         self._max_length = max_length
         self._too_long = too_long
         self._numbers: dict[str, int] = {}
-        self._group_field = group_field
-        self.groups: tuple[str, ...] = ()
+        self.groups = groups
         self.classes: Classes | None = None
 
     def learn(self, samples: Iterable[Sample]) -> dict[str, Any]:
         """Find the classes of the training rows; see `find_classes`."""
-        groups: set[str] = set()
-        seen = self._noting_groups(samples, groups) if self._group_field else samples
-        found = find_classes(
-            seen, self._problem, labels=self._labels, class_weights=self._class_weights
-        ).as_json()
-        if self._group_field:
-            found["groups"] = sorted(groups)
-            if len(groups) < 2:
-                what = f"all of group {min(groups)!r}" if groups else "without a group"
-                raise DataError(
-                    f"training rows are {what} by {self._group_field!r}: nothing can be pulled together",
-                    where="objective.fairness.by",
-                    cure="name a column with two values or more in the sources' attributes",
-                )
+        seen = self.groups.counting(samples) if self.groups else samples
+        classes = find_classes(seen, self._problem, labels=self._labels, class_weights=self._class_weights)
+        found = classes.as_json()
+        if self.groups:
+            self.groups.check(classes.labels)
+            found |= self.groups.as_json()
         self.recall(found)
         return found
 
@@ -74,13 +66,8 @@ class ClassificationEncoder:
         """Take up the classes that a data set was frozen with."""
         self.classes = Classes.of_json(facts)
         self._numbers = {name: number for number, name in enumerate(self.classes.labels)}
-        self.groups = tuple(facts.get("groups", ()))
-
-    def _noting_groups(self, samples: Iterable[Sample], groups: set[str]) -> Iterator[Sample]:
-        for sample in samples:
-            if value := sample.attributes.get(self._group_field or ""):
-                groups.add(value)
-            yield sample
+        if self.groups:
+            self.groups.recall(facts)
 
     def __call__(self, sample: Sample) -> list[Example] | Rejection:
         """Encode one row.
@@ -131,9 +118,8 @@ class ClassificationEncoder:
         assert self.classes is not None and sample.labels is not None, "the classes are learnt first"
         numbers = [self._numbers[name] for name in sample.labels]
         if self._problem == "single_label":
-            if self._group_field:
-                value = sample.attributes.get(self._group_field)
-                numbers.append(self.groups.index(value) if value in self.groups else -1)
+            if self.groups:
+                numbers.append(self.groups.number_of(sample))
             return np.asarray(numbers, dtype=np.int32), self.classes.weights[numbers[0]]
         hot = np.zeros(len(self._numbers), dtype=np.int32)
         hot[numbers] = 1

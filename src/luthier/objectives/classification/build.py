@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from luthier.data.classification.encode import ClassificationEncoder
+from luthier.data.classification.groups import TrainingGroups
 from luthier.objectives.classification.objective import Classification
+from luthier.recipe.fairness_penalty import FairnessPenalty
 from luthier.recipe.objective_sections import ClassificationObjective
 from luthier.recipe.schema import DataSection
 
@@ -21,7 +23,7 @@ def build_classification(
         class_weights=section.class_weights,
         max_length=data.max_length,
         too_long=data.too_long,
-        group_field=section.fairness.by if section.fairness else None,
+        groups=_groups(section.fairness),
     )
     return Classification(
         encoder,
@@ -31,3 +33,9 @@ def build_classification(
         fairness=section.fairness,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+def _groups(fairness: FairnessPenalty | None) -> TrainingGroups | None:
+    if fairness is None:
+        return None
+    return TrainingGroups(fairness.by, fairness.positive, given_truth=fairness.criterion == "equalized_odds")

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from luthier.core.errors import DataError
 from luthier.data.classification.classes import Problem
 from luthier.data.classification.encode import ClassificationEncoder
 from luthier.data.collate import Batch, collate_padded
 from luthier.data.example import Example
 from luthier.models.heads import TaskHead
+from luthier.objectives.classification.adversary import GroupAdversary, log_odds
 from luthier.objectives.classification.evaluator import ClassificationEvaluator
 from luthier.objectives.classification.fair_loss import group_distance
 from luthier.objectives.contract import Loss
 from luthier.objectives.headed import head_outputs
-from luthier.recipe.objective_sections import FairnessPenalty
+from luthier.recipe.fairness_penalty import FairnessPenalty
 
 # Shapes: B rows, C classes.
 
@@ -51,6 +51,7 @@ class Classification:
         self._smoothing = label_smoothing
         self._pad_token_id = pad_token_id
         self._fairness = fairness
+        self._adversary: GroupAdversary | None = None
 
     @property
     def head(self) -> TaskHead | None:
@@ -85,20 +86,33 @@ class Classification:
             total = total + batch.weight * self._penalty(logits_BC, batch.labels, self._fairness)
         return Loss(total, batch.num_supervised, {})
 
+    @property
+    def hooks(self) -> GroupAdversary | None:
+        """The adversary, which trains beside the model; None where there is none, or groups are not known yet."""
+        fairness, groups = self._fairness, self.encoder.groups
+        if fairness is None or groups is None or fairness.method != "adversary":
+            return None
+        if self._adversary is None and groups.names:
+            self._adversary = GroupAdversary(
+                groups,
+                given_truth=fairness.criterion == "equalized_odds",
+                weight=fairness.weight,
+                learning_rate=fairness.adversary_learning_rate,
+            )
+        return self._adversary
+
     def _penalty(
         self, logits_BC: torch.Tensor, labels: torch.Tensor, fairness: FairnessPenalty
     ) -> torch.Tensor:
-        """Return the weighted distance between groups in the batch."""
+        """Return the weighted distance between groups in the batch, or the adversary's loss behind its reversal."""
         assert self.encoder.classes is not None
-        if fairness.positive not in self.encoder.classes.labels:
-            raise DataError(
-                f"{fairness.positive!r} is no class of the training rows",
-                where="objective.fairness.positive",
-                cure=f"one of: {', '.join(self.encoder.classes.labels[:20])}",
-            )
         number = self.encoder.classes.labels.index(fairness.positive)
-        chance_B = logits_BC.float().softmax(dim=1)[:, number]
         is_B = labels[:, 0] == number
+        if fairness.method == "adversary":
+            adversary = self.hooks
+            assert adversary is not None, "groups are known once rows are encoded"
+            return adversary.loss(log_odds(logits_BC, number), is_B, labels[:, 1])
+        chance_B = logits_BC.float().softmax(dim=1)[:, number]
         everyone_B = torch.ones_like(is_B)
         parts = (everyone_B,) if fairness.criterion == "demographic_parity" else (is_B, ~is_B)
         return fairness.weight * group_distance(chance_B, labels[:, 1], parts)
