@@ -5,8 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from luthier.evaluate.clusters import sum_by_cluster
+from luthier.data.sample import Sample
+from luthier.evaluate.clusters import clusters_of, sum_by_cluster
 from luthier.evaluate.statistics import Resampling, ratio_interval
+
+
+def test_what_rows_share_is_their_group_or_their_context() -> None:
+    rows = [
+        Sample("a.jsonl", 1, text="x", group="anna"),
+        Sample("a.jsonl", 2, text="y", group="anna"),
+        Sample("a.jsonl", 3, question="?", context="a paragraph"),
+        Sample("a.jsonl", 4, question="!", context="a paragraph"),
+        Sample("a.jsonl", 5, text="z"),
+    ]
+    shared = clusters_of(rows)
+    assert shared is not None
+    assert list(shared.values()) == ["anna", "anna", "a paragraph", "a paragraph", rows[4].place]
+    assert clusters_of([rows[0], rows[2], rows[4]]) is None
 
 
 def test_sums_of_each_cluster_in_their_order() -> None:

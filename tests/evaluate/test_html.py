@@ -39,7 +39,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data
 
 
@@ -66,9 +66,12 @@ def _content(**changes: Any) -> dict[str, Any]:
         "confidence": 0.95,
         "metrics": [
             {"metric": "eval_loss", "lower_is_better": True, "num_rows": 50, "base": _interval(2.0, 1.9, 2.1),
-             "tuned": _interval(1.5, 1.4, 1.6), "improvement": _interval(0.25, 0.2, 0.3), "p_value": 0.0005},
+             "tuned": _interval(1.5, 1.4, 1.6), "improvement": _interval(0.25, 0.2, 0.3), "p_value": 0.0005,
+             "p_adjusted": 0.001, "effect": {"name": "Cohen's d of pairs", "value": 0.61, "size": "medium"},
+             "num_clusters": 20},
             {"metric": "rouge_l", "lower_is_better": False, "num_rows": 16, "base": _interval(0.0, 0.0, 0.0),
-             "tuned": _interval(0.5, 0.4, 0.6), "improvement": None, "p_value": 0.02},
+             "tuned": _interval(0.5, 0.4, 0.6), "improvement": None, "p_value": 0.02,
+             "p_adjusted": 0.02, "effect": None, "num_clusters": None},
         ],
         "gates": [{"text": "eval_loss ≤ 1.7: is 1.5", "passed": True}],
         "passed": True,
@@ -86,15 +89,30 @@ class TestPage:
     def test_it_tells_what_was_measured(self) -> None:
         text = _plain(Page(render_report(_content())))
         for told in ("2 → 1.5", "+25.0%", "+20.0% to +30.0%", "1.4 to 1.6", "p ≤ 0.0005", "p = 0.02", "95 %",
-                     "the base scores 0", "12,345", "eval_loss ≤ 1.7: is 1.5", "(nothing)"):  # fmt: skip
+                     "the base scores 0", "12,345", "for all metrics together 0.001", "effect medium",
+                     "of 20 sources", "eval_loss ≤ 1.7: is 1.5", "(nothing)"):  # fmt: skip
             assert told in text
 
     def test_it_is_one_file_without_references(self) -> None:
         source = render_report(_content())
         for tag, attributes in Page(source).tags:
-            assert tag not in {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+            assert tag not in {"link", "img", "iframe", "object", "embed", "base", "form"}
             assert not {"src", "href", "xlink:href", "srcset", "action", "data"} & set(attributes)
-        assert not re.search(r"https?:|//[a-z]|url\(|@import", source)
+        assert not re.search(r"https?:|//[a-z]|url\(|@import|fetch|XMLHttp", source)
+
+    def test_answers_can_be_filtered_by_how_they_went(self) -> None:
+        answers = {
+            "better wrong": ("no", "the right word"),
+            "worse wrong": ("the right word", "no"),
+            "better": ("no", "the right one"),
+        }
+        row = {"row": "a", "prompt": "p", "reference": "the right one"}
+        turns = [{**row, "base": base, "tuned": tuned} for base, tuned in answers.values()]
+        page = Page(render_report(_content(generations=turns)))
+        kinds = [attributes["data-kinds"] for tag, attributes in page.tags if tag == "dl"]
+        assert [set(kind.split()) for kind in kinds if kind] == [set(kind.split()) for kind in answers]
+        offered = [attributes.get("value") for tag, attributes in page.tags if tag == "option"]
+        assert offered == ["", "wrong", "worse", "better"]
 
     def test_hostile_text_is_shown_and_not_run(self) -> None:
         split = {"train": _split(1), "eval": _split(1)}
@@ -110,7 +128,7 @@ class TestPage:
         )  # fmt: skip
         source = render_report(content)
         page = Page(source)
-        assert not {"script", "img"} & {tag for tag, _ in page.tags}
+        assert [tag for tag, _ in page.tags if tag in ("script", "img")] == ["script"]  # the page's own
         assert not [a for _, attributes in page.tags for a in attributes if a.startswith("on")]
         # Shown to the letter in every place: title, heading, five in the line below, four of an answer,
         # gate, reason, row, detail, both sides of the last table, and a stop token.

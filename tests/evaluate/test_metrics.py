@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from luthier.evaluate.answers import Question
 from luthier.evaluate.loss import RowLosses
-from luthier.evaluate.metrics import Comparison, compare_answers, compare_losses
+from luthier.evaluate.metrics import Comparison, compare_answers, compare_losses, with_adjusted_tests
 from luthier.evaluate.statistics import Resampling
 
 HOW = Resampling(500, 0.95, seed=1)
@@ -105,9 +105,65 @@ class TestAnswers:
 
     def test_equal_answers_differ_by_nothing(self) -> None:
         found = _matches(["a", "x"] * 5, ["a", "x"] * 5, ["a"] * 10)
-        assert _gain(found) == (0.0, 0.0, 0.0)
+        low, value, high = _gain(found)
+        # Ten rows on which two models agree do not prove that they always do.
+        assert low < value == 0.0 < high
         assert found.p_value == 1.0
 
     def test_a_missing_answer_is_our_own_bug(self) -> None:
         with pytest.raises(ValueError, match="zip"):
             compare_answers(_questions(["a", "b"]), ["a"], ["a", "b"], ["rouge"], HOW)
+
+
+class TestClusters:
+    def test_rows_of_one_source_are_drawn_together(self) -> None:
+        """Eight questions on each of 25 paragraphs, right or wrong with the paragraph: 25 draws, not 200."""
+        references = [f"answer {n}" for n in range(200)]
+        is_right = np.random.default_rng(2).random(25).repeat(8) < 0.5
+        said = [text if right else "" for text, right in zip(references, is_right, strict=True)]
+        paragraphs = np.arange(25).repeat(8).tolist()
+        alone, together = (
+            compare_answers(_questions(references), [""] * 200, said, ["exact_match"], HOW, clusters)[0]
+            for clusters in (None, paragraphs)
+        )
+        assert together.tuned.value == alone.tuned.value == is_right.mean()
+        width = [each.tuned.high - each.tuned.low for each in (alone, together)]
+        assert width[1] / width[0] == pytest.approx(math.sqrt(8), rel=0.15)  # the design effect of equal rows
+        assert (alone.num_clusters, together.num_clusters, together.num_rows) == (None, 25, 200)
+
+    def test_bleu_and_loss_take_clusters_too(self) -> None:
+        loss, _ = compare_losses(_losses(1.0), _losses(0.8), HOW, np.arange(20).repeat(2).tolist())
+        assert (loss.num_clusters, loss.num_rows) == (20, 40)
+        references = ["one two three four five"] * 6
+        (bleu,) = compare_answers(
+            _questions(references), ["no"] * 6, references, ["bleu"], HOW, [0, 0, 1, 1, 2, 2]
+        )
+        assert (bleu.num_clusters, bleu.num_rows) == (3, 6)
+
+
+class TestTestsTogether:
+    def test_p_values_are_corrected_once_for_each_test(self) -> None:
+        references = [f"answer {n}" for n in range(30)]
+        half = [text if n < 6 else "" for n, text in enumerate(references)]
+        found = compare_losses(_losses(1.0), _losses(0.8), HOW)
+        found += compare_answers(_questions(references), [""] * 30, half, ["exact_match"], HOW)
+        loss, perplexity, exact = with_adjusted_tests(found)
+        # Loss and perplexity are one test: two in all. Holm doubles the smaller and leaves the other.
+        assert loss.p_adjusted == perplexity.p_adjusted == pytest.approx(2 * loss.p_value)
+        assert exact.p_value > loss.p_value
+        assert exact.p_adjusted == pytest.approx(exact.p_value)
+
+    def test_a_model_that_stands_alone_has_none(self) -> None:
+        loss = replace(compare_losses(_losses(1.0), _losses(1.0), HOW)[0], p_value=None)
+        assert with_adjusted_tests([loss]) == [loss]
+
+
+def test_the_effect_is_positive_where_the_result_is_better() -> None:
+    before, after = _losses(1.0), _losses(0.8)
+    loss, _ = compare_losses(before, after, HOW)
+    differences = before.sums / before.counts - after.sums / after.counts
+    assert loss.effect is not None
+    assert loss.effect.value == pytest.approx(differences.mean() / differences.std(ddof=1))
+    assert loss.effect.size == "large"
+    worse, _ = compare_losses(after, before, HOW)
+    assert worse.effect is not None and worse.effect.value == pytest.approx(-loss.effect.value)

@@ -351,6 +351,7 @@ def test_every_key_of_evaluate_is_refused_without_held_out_rows(tmp_path: Path) 
         "metrics": ["perplexity"],
         "num_generations": 1,
         "max_new_tokens": 1,
+        "bert_score_encoder": "minilm",
         "bootstrap_samples": 10,
         "confidence": 0.9,
     }

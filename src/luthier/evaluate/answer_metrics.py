@@ -1,4 +1,4 @@
-"""Metrics of generated answers that are functions of sums over rows: BLEU, chrF, CER, distinct-2, length."""
+"""Metrics of generated answers that are functions of sums over rows: BLEU, chrF, error rates, BERTScore, and others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from luthier.evaluate.bert_score import bert_score_figures
 from luthier.evaluate.bleu import bleu_figures, bleu_of_sums, tokenizer_for
 from luthier.evaluate.chrf import chrf_figures, chrf_of_sums
 from luthier.evaluate.distinct import distinct_figures
-from luthier.evaluate.error_rate import cer_figures
+from luthier.evaluate.error_rate import cer_figures, wer_figures
 from luthier.evaluate.length import length_figures
 from luthier.evaluate.statistics import Values
 
@@ -22,13 +23,13 @@ class AnswerMetric:
     Args:
         title: For people.
         lower_is_better: Direction.
-        figures: From answers and references to figures of each row, shape [N, K].
+        figures: From answers, references and the name of an encoder to figures of each row, shape [N, K].
         statistic: From their sums, shape [..., K], to the metric, shape [...].
     """
 
     title: str
     lower_is_better: bool
-    figures: Callable[[Sequence[str], Sequence[str]], Values]
+    figures: Callable[[Sequence[str], Sequence[str], str], Values]
     statistic: Callable[[Values], Values]
 
 
@@ -44,16 +45,25 @@ def _bleu_figures(answers: Sequence[str], references: Sequence[str]) -> Values:
     return bleu_figures(answers, references, tokenizer_for(references))
 
 
+def _of_texts(figures: Callable[[Sequence[str], Sequence[str]], Values]) -> Callable[..., Values]:
+    """Return figures that need no encoder."""
+    return lambda answers, references, _: figures(answers, references)
+
+
 ANSWER_METRICS: Mapping[str, AnswerMetric] = {
-    "bleu": AnswerMetric("BLEU", False, _bleu_figures, bleu_of_sums),
-    "chrf": AnswerMetric("chrF", False, chrf_figures, chrf_of_sums),
-    "cer": AnswerMetric("Character error rate", True, cer_figures, ratio_of_sums),
+    "bleu": AnswerMetric("BLEU", False, _of_texts(_bleu_figures), bleu_of_sums),
+    "chrf": AnswerMetric("chrF", False, _of_texts(chrf_figures), chrf_of_sums),
+    "cer": AnswerMetric("Character error rate", True, _of_texts(cer_figures), ratio_of_sums),
+    "wer": AnswerMetric("Word error rate", True, _of_texts(wer_figures), ratio_of_sums),
+    "bert_score": AnswerMetric("BERTScore (F1)", False, bert_score_figures, ratio_of_sums),
     "distinct_2": AnswerMetric(
         "Distinct pairs of words in an answer",
         False,
-        lambda answers, _: distinct_figures(answers, 2),
+        lambda answers, *_: distinct_figures(answers, 2),
         ratio_of_sums,
     ),
-    "length_ratio": AnswerMetric("Words by those of the reference", False, length_figures, ratio_of_sums),
+    "length_ratio": AnswerMetric(
+        "Words by those of the reference", False, _of_texts(length_figures), ratio_of_sums
+    ),
 }
 """By the name that `evaluate.metrics` and gates use."""

@@ -44,6 +44,20 @@ def bert_scores(embedder: Embedder, answers: Sequence[str], references: Sequence
     return [_score(a, r) for a, r in zip(said, right, strict=True)]
 
 
+def bert_score_figures(
+    answers: Sequence[str], references: Sequence[str], encoder: str
+) -> NDArray[np.float64]:
+    """Return the F1 of each answer, and 1: [N, 2].
+
+    Args:
+        answers: N texts.
+        references: N texts.
+        encoder: A catalogue name, a folder or a hub id.
+    """
+    scores = bert_scores(Embedder(encoder), answers, references)
+    return np.array([[score.f1, 1.0] for score in scores])
+
+
 def _score(answer_AD: NDArray[np.float32], reference_RD: NDArray[np.float32]) -> BertScore:
     if len(answer_AD) < 3 or len(reference_RD) < 3:
         return BertScore(0.0, 0.0, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +12,16 @@ from luthier.data.sample import Sample
 from luthier.data.store import tasks_of
 from luthier.evaluate.answers import Question
 from luthier.evaluate.loss import RowLosses
-from luthier.evaluate.metrics import Comparison, compare_answers, compare_losses
+from luthier.evaluate.metrics import Clusters, Comparison, compare_answers, compare_losses
 from luthier.evaluate.statistics import Resampling
 
 
 def losses_by_task(
-    rows: Sequence[Example], base: RowLosses, tuned: RowLosses, how: Resampling
+    rows: Sequence[Example],
+    base: RowLosses,
+    tuned: RowLosses,
+    how: Resampling,
+    clusters: Clusters = None,
 ) -> list[Comparison]:
     """Return loss and perplexity of both models on the rows of each task.
 
@@ -26,13 +30,14 @@ def losses_by_task(
         base: Their losses under the base.
         tuned: Likewise under the result.
         how: Draws and coverage.
+        clusters: What each row shares with others.
     """
     tasks = tasks_of(rows)
     found = []
     for task in _names(tasks):
         own = np.flatnonzero([name == task for name in tasks])
         before, after = (RowLosses(losses.sums[own], losses.counts[own]) for losses in (base, tuned))
-        found += _named(task, compare_losses(before, after, how))
+        found += _named(task, compare_losses(before, after, how, _some(clusters, own)))
     return found
 
 
@@ -43,6 +48,7 @@ def answers_by_task(
     tuned: Sequence[str],
     metrics: Sequence[str],
     how: Resampling,
+    clusters: Clusters = None,
 ) -> list[Comparison]:
     """Return the asked answer metrics on the questions of each task.
 
@@ -53,6 +59,7 @@ def answers_by_task(
         tuned: Answers of the result.
         metrics: Of the recipe.
         how: Draws and coverage.
+        clusters: What each question shares with others.
     """
     task_of = {sample.place: sample.task for sample in samples}
     tasks = [task_of[question.place] for question in questions]
@@ -61,8 +68,12 @@ def answers_by_task(
         own = [number for number, name in enumerate(tasks) if name == task]
         before, after = ([answers[number] for number in own] for answers in (base, tuned))
         asked = [questions[number] for number in own]
-        found += _named(task, compare_answers(asked, before, after, metrics, how))
+        found += _named(task, compare_answers(asked, before, after, metrics, how, _some(clusters, own)))
     return found
+
+
+def _some(clusters: Clusters, numbers: Iterable[int]) -> Clusters:
+    return None if clusters is None else [clusters[number] for number in numbers]
 
 
 def _names(tasks: Sequence[str | None]) -> list[str]:

@@ -14,6 +14,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.data.sample import Sample
+
+
+def clusters_of(samples: Sequence[Sample]) -> dict[str, str] | None:
+    """Return what rows share, by their place; None where none shares anything with another.
+
+    That is the field that ``data.eval.group_by`` names, else the context that several questions are asked about.
+    """
+    shared = {sample.place: sample.group or sample.context or sample.place for sample in samples}
+    return shared if len(set(shared.values())) < len(shared) else None
+
 
 def sum_by_cluster(rows_MN: NDArray[np.float64], clusters: Sequence[object]) -> NDArray[np.float64]:
     """Return sums over the rows of each cluster, to be resampled in the place of rows.

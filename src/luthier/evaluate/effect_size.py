@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike
 _COHEN = (0.2, 0.5, 0.8)
 """Limits of small, medium and large: J. Cohen, Statistical Power Analysis, 2nd edition, 1988, chapters 2 and 6."""
 
-_CLIFF = (0.147, 0.33, 0.474)
-"""The same for Cliff's delta: J. Romano et al., Appropriate Statistics for Ordinal Level Data, 2006."""
-
 
 @dataclass(frozen=True)
 class EffectSize:
@@ -48,25 +45,6 @@ def cohens_h(first: float, second: float) -> EffectSize:
     return EffectSize("Cohen's h", value, _size(value, _COHEN))
 
 
-def cohens_d(first: ArrayLike, second: ArrayLike) -> EffectSize:
-    """Return the difference of two independent groups' means in units of their pooled standard deviation.
-
-    Args:
-        first: Values of one group, shape [M].
-        second: Values of the other, shape [N].
-
-    Raises:
-        ValueError: A group has fewer than two values.
-
-    Reference: Cohen 1988, chapter 2.
-    """
-    a, b = _values(first), _values(second)
-    freedom = len(a) + len(b) - 2
-    variance = ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / freedom
-    value = _ratio(float(a.mean() - b.mean()), math.sqrt(variance))
-    return EffectSize("Cohen's d", value, _size(value, _COHEN))
-
-
 def paired_d(first: ArrayLike, second: ArrayLike) -> EffectSize:
     """Return the mean difference of pairs in units of the differences' standard deviation.
 
@@ -84,27 +62,6 @@ def paired_d(first: ArrayLike, second: ArrayLike) -> EffectSize:
         raise ValueError(f"{len(a)} values cannot be paired with {len(b)}")
     value = _ratio(float((a - b).mean()), float((a - b).std(ddof=1)))
     return EffectSize("Cohen's d of pairs", value, _size(value, _COHEN))
-
-
-def cliffs_delta(first: ArrayLike, second: ArrayLike) -> EffectSize:
-    """Return how much more often a value of one group is above one of the other than below it, from -1 to 1.
-
-    It needs no normal distribution and no scale, only an order.
-
-    Args:
-        first: Values of one group, shape [M].
-        second: Values of the other, shape [N].
-
-    Raises:
-        ValueError: A group has fewer than two values.
-
-    Reference: N. Cliff, Dominance Statistics, 1993; equals ``2 * U / (M * N) - 1`` with Mann and Whitney's U.
-    """
-    a, b = _values(first), np.sort(_values(second))
-    below = np.searchsorted(b, a, side="left").sum()
-    above = (len(b) - np.searchsorted(b, a, side="right")).sum()
-    value = float(below - above) / (len(a) * len(b))
-    return EffectSize("Cliff's delta", value, _size(value, _CLIFF))
 
 
 def _values(group: ArrayLike) -> np.ndarray:

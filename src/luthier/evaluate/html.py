@@ -10,6 +10,7 @@ from markupsafe import Markup
 from luthier.core.charts import Series, line_chart, smoothed
 from luthier.core.page import render_page
 from luthier.core.wording import count_of
+from luthier.evaluate.answers import exact_match, rouge_l
 from luthier.evaluate.task_history import history_by_task, mixture_tables
 
 _NAMES = {
@@ -17,6 +18,14 @@ _NAMES = {
     "perplexity": "Perplexity per token",
     "exact_match": "Exact match",
     "rouge_l": "ROUGE-L",
+}
+
+
+_KINDS_OF_ANSWERS = {
+    "": "all answers",
+    "wrong": "not the reference",
+    "worse": "further from the reference than before",
+    "better": "nearer to the reference than before",
 }
 
 
@@ -29,6 +38,7 @@ def render_report(content: Mapping[str, Any]) -> str:
         **content,
         "tables": [*mixture_tables(history), *content.get("tables", [])],
         "examinations": [_shown(each) for each in content.get("examinations", ())],
+        "generations": [{**each, "kinds": _kinds_of(each)} for each in content.get("generations", ())],
     }
     return render_page(
         "luthier.evaluate",
@@ -38,6 +48,7 @@ def render_report(content: Mapping[str, Any]) -> str:
         partner=metrics[0].get("partner", "base") if metrics else "",
         summary=summary_of(content),
         names=_NAMES,
+        kinds_of_answers=_KINDS_OF_ANSWERS,
         loss_chart=Markup(_loss_chart(history, content["task"].get("item", "row") if is_task else "token")),
         task_charts={
             task: Markup(_loss_chart(own, "item")) for task, own in history_by_task(history).items()
@@ -69,6 +80,15 @@ def summary_of(content: Mapping[str, Any]) -> dict[str, Any] | None:
         )
         style = "good"
     return {"verdict": verdict, "style": style, "gates": failed, "findings": findings}
+
+
+def _kinds_of(answers: Mapping[str, Any]) -> str:
+    """Return what the answers can be filtered by, separated by spaces."""
+    kinds = [] if exact_match(answers["tuned"], answers["reference"]) else ["wrong"]
+    if answers["base"] is not None:
+        before, after = (rouge_l(answers[side], answers["reference"]) for side in ("base", "tuned"))
+        kinds += ["worse"] if after < before else ["better"] if after > before else []
+    return " ".join(kinds)
 
 
 def _shown(examined: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from luthier.core.errors import DataError
-from luthier.evaluate.answer_metrics import ANSWER_METRICS, AnswerMetric
+from luthier.evaluate.answer_metrics import ANSWER_METRICS
 from luthier.evaluate.answers import Question, exact_match, rouge_l
+from luthier.evaluate.clusters import sum_by_cluster
+from luthier.evaluate.effect_size import EffectSize, paired_d
 from luthier.evaluate.loss import RowLosses
+from luthier.evaluate.multiple_tests import holm
 from luthier.evaluate.statistics import (
     Interval,
     Resampling,
@@ -20,6 +23,9 @@ from luthier.evaluate.statistics import (
     paired_p_value,
     ratio_interval,
 )
+
+Clusters = Sequence[object] | None
+"""What each row shares with others, one a row; None where rows stand alone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,10 @@ class Comparison:
         improvement: Relative, positive is better: 0.1 is 10 % less loss or 10 % more score. None where the base is 0;
             its upper end is infinite where many resamples of the base score 0.
         p_value: Two-sided, of a paired permutation test over the rows; None where it stands alone.
+        p_adjusted: The same, corrected by Holm for all metrics of the report.
+        effect: How large the difference is beside how much it varies from row to row, positive is better; None where
+            rows have no value of their own, as with macro F1.
+        num_clusters: What was resampled where rows share a source; None where that is the rows.
         partner: What the result is compared with: ``base``, ``champion``, or ``baseline`` where the task has a head.
         title: For people; empty for the metrics of language models, which the report knows.
     """
@@ -48,20 +58,49 @@ class Comparison:
     p_value: float | None
     partner: str = "base"
     title: str = ""
+    p_adjusted: float | None = None
+    effect: EffectSize | None = None
+    num_clusters: int | None = None
+
+
+_OF_LOSSES = ("eval_loss", "perplexity", "byte_perplexity")
+"""One test by three names: each grows with the same sums."""
+
+
+def with_adjusted_tests(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with p-values that hold for all of them together."""
+
+    def test_of(comparison: Comparison) -> str:
+        task, _, kind = comparison.metric.rpartition(".")
+        return f"{task}.loss" if kind in _OF_LOSSES else comparison.metric
+
+    p_values = {test_of(each): each.p_value for each in comparisons if each.p_value is not None}
+    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    return [
+        each if each.p_value is None else replace(each, p_adjusted=float(adjusted[test_of(each)]))
+        for each in comparisons
+    ]
 
 
 def alone(comparison: Comparison) -> Comparison:
     """Return a metric of a model that is compared with none."""
-    return replace(comparison, base=None, improvement=None, p_value=None, partner="")
+    return replace(comparison, base=None, improvement=None, p_value=None, effect=None, partner="")
 
 
-def compare_losses(base: RowLosses, tuned: RowLosses, how: Resampling) -> list[Comparison]:
-    """Return loss and perplexity of both models on the same rows."""
-    counts = base.counts.astype(np.float64)
-    loss = _compare("eval_loss", base.sums, tuned.sums, counts, how, lower_is_better=True)
-    perplexity = _compare(
-        "perplexity", base.sums, tuned.sums, counts, how, lower_is_better=True, transform=np.exp
-    )
+def compare_losses(
+    base: RowLosses, tuned: RowLosses, how: Resampling, clusters: Clusters = None
+) -> list[Comparison]:
+    """Return loss and perplexity of both models on the same rows.
+
+    Args:
+        base: Losses of one model.
+        tuned: Losses of the other.
+        how: Draws and coverage.
+        clusters: What each row shares with others.
+    """
+    figures = (base.sums, tuned.sums, base.counts.astype(np.float64))
+    loss = _compare("eval_loss", *figures, how, clusters, lower_is_better=True)
+    perplexity = _compare("perplexity", *figures, how, clusters, lower_is_better=True, transform=np.exp)
     return [loss, perplexity]
 
 
@@ -71,8 +110,21 @@ def compare_answers(
     tuned: Sequence[str],
     metrics: Sequence[str],
     how: Resampling,
+    clusters: Clusters = None,
+    *,
+    encoder: str = "minilm",
 ) -> list[Comparison]:
-    """Return the asked answer metrics: ``exact_match``, ``rouge``, and those of `ANSWER_METRICS`."""
+    """Return the asked answer metrics: ``exact_match``, ``rouge``, and those of `ANSWER_METRICS`.
+
+    Args:
+        questions: What was asked.
+        base: Answers of one model.
+        tuned: Answers of the other.
+        metrics: Of the recipe.
+        how: Draws and coverage.
+        clusters: What each question shares with others.
+        encoder: Of bert_score.
+    """
     score_of = {"exact_match": ("exact_match", exact_match), "rouge": ("rouge_l", rouge_l)}
     comparisons = []
     for name in (name for name in metrics if name in score_of):
@@ -84,15 +136,30 @@ def compare_answers(
             for given in (base, tuned)
         )
         counts = np.ones(len(questions))
-        comparisons.append(_compare(label, of_base, of_tuned, counts, how, lower_is_better=False))
+        comparisons.append(_compare(label, of_base, of_tuned, counts, how, clusters, lower_is_better=False))
     references = [question.reference for question in questions]
     for name in (name for name in metrics if name in ANSWER_METRICS):
-        comparisons.append(_compare_texts(name, ANSWER_METRICS[name], base, tuned, references, how))
+        metric = ANSWER_METRICS[name]
+        figures = (
+            metric.figures([answer.strip() for answer in given], references, encoder)
+            for given in (base, tuned)
+        )
+        comparisons.append(
+            compare_figures(
+                name,
+                metric.title,
+                *figures,
+                metric.statistic,
+                how,
+                clusters,
+                lower_is_better=metric.lower_is_better,
+            )
+        )
     return comparisons
 
 
 def compare_byte_perplexity(
-    base: RowLosses, tuned: RowLosses, bytes_N: Values, how: Resampling
+    base: RowLosses, tuned: RowLosses, bytes_N: Values, how: Resampling, clusters: Clusters = None
 ) -> Comparison:
     """Return the perplexity per byte of both models on the same rows.
 
@@ -101,6 +168,7 @@ def compare_byte_perplexity(
         tuned: Losses of the other.
         bytes_N: Of the predicted text of each row.
         how: Draws and coverage.
+        clusters: What each row shares with others.
 
     Raises:
         DataError: The predicted tokens spell no text.
@@ -109,29 +177,47 @@ def compare_byte_perplexity(
         raise DataError(
             "the held-out rows predict no text", cure="leave byte_perplexity out of evaluate.metrics"
         )
-    found = _compare(
-        "byte_perplexity", base.sums, tuned.sums, bytes_N, how, lower_is_better=True, transform=np.exp
-    )
+    figures = (base.sums, tuned.sums, bytes_N)
+    found = _compare("byte_perplexity", *figures, how, clusters, lower_is_better=True, transform=np.exp)
     return replace(found, title="Perplexity per byte")
 
 
-def _compare_texts(
+def compare_figures(
     name: str,
-    metric: AnswerMetric,
-    base: Sequence[str],
-    tuned: Sequence[str],
-    references: Sequence[str],
+    title: str,
+    base_NK: Values,
+    tuned_NK: Values,
+    statistic: Callable[[Values], Values],
     how: Resampling,
+    clusters: Clusters = None,
+    *,
+    lower_is_better: bool,
 ) -> Comparison:
-    of_base, of_tuned = (
-        metric.figures([answer.strip() for answer in answers], references) for answers in (base, tuned)
-    )
-    found = compare_sums(of_base, of_tuned, metric.statistic, how, lower_is_better=metric.lower_is_better)
+    """Return a metric that is a function of sums over rows.
+
+    Args:
+        name: As gates call it.
+        title: For people.
+        base_NK: Figures of each row, of one model.
+        tuned_NK: Likewise of the other.
+        statistic: From their sums [..., K] to the metric [...].
+        how: Draws and coverage.
+        clusters: What each row shares with others.
+        lower_is_better: Direction.
+    """
+    num_rows, effect = len(base_NK), None
+    if base_NK.shape[1] == 2:  # a ratio of sums, so that each row has a value
+        effect = _effect(base_NK.T, tuned_NK.T, lower_is_better=lower_is_better)
+    if clusters is not None:
+        base_NK, tuned_NK = (sum_by_cluster(figures.T, clusters).T for figures in (base_NK, tuned_NK))
+    found = compare_sums(base_NK, tuned_NK, statistic, how, lower_is_better=lower_is_better)
     return Comparison(
         metric=name,
-        lower_is_better=metric.lower_is_better,
-        num_rows=len(references),
-        title=metric.title,
+        lower_is_better=lower_is_better,
+        num_rows=num_rows,
+        title=title,
+        effect=effect,
+        num_clusters=None if clusters is None else len(base_NK),
         **vars(found),
     )
 
@@ -142,11 +228,15 @@ def _compare(
     tuned: Values,
     counts: Values,
     how: Resampling,
+    clusters: Clusters,
     *,
     lower_is_better: bool,
     transform: Callable[[Values], Values] = lambda values: values,
 ) -> Comparison:
-    sign = 1.0 if lower_is_better else -1.0
+    sign, num_rows = 1.0 if lower_is_better else -1.0, len(counts)
+    effect = _effect((base, counts), (tuned, counts), lower_is_better=lower_is_better)
+    if clusters is not None:
+        base, tuned, counts = sum_by_cluster(np.stack([base, tuned, counts]), clusters)
 
     def improvement(b: Values, t: Values) -> Values:
         b, t = transform(b), transform(t)
@@ -157,12 +247,25 @@ def _compare(
     return Comparison(
         metric=metric,
         lower_is_better=lower_is_better,
-        num_rows=len(counts),
+        num_rows=num_rows,
+        effect=effect,
+        num_clusters=None if clusters is None else len(counts),
         base=_transformed(ratio_interval(base, counts, how), transform),
         tuned=_transformed(ratio_interval(tuned, counts, how), transform),
         improvement=paired_interval(base, tuned, counts, improvement, how) if has_ratio else None,
         p_value=paired_p_value(base, tuned, how),
     )
+
+
+def _effect(
+    base_2N: Sequence[Values] | Values, tuned_2N: Sequence[Values] | Values, *, lower_is_better: bool
+) -> EffectSize | None:
+    """Return the effect size over rows of (total, count); None for fewer than two rows that have a value."""
+    has_value_N = (base_2N[1] > 0) & (tuned_2N[1] > 0)
+    if has_value_N.sum() < 2:
+        return None
+    base, tuned = (total[has_value_N] / count[has_value_N] for total, count in (base_2N, tuned_2N))
+    return paired_d(base, tuned) if lower_is_better else paired_d(tuned, base)
 
 
 def _transformed(interval: Interval, transform: Callable[[Values], Values]) -> Interval:

@@ -16,6 +16,7 @@ from luthier.evaluate.answers import Question, asked_by, choose_questions
 from luthier.evaluate.asked import Asked, Partner
 from luthier.evaluate.by_task import answers_by_task, losses_by_task
 from luthier.evaluate.byte_perplexity import supervised_bytes
+from luthier.evaluate.clusters import clusters_of
 from luthier.evaluate.examination import HeldOut
 from luthier.evaluate.judged import ChampionResult
 from luthier.evaluate.loss import RowLosses, row_losses
@@ -100,6 +101,7 @@ def evaluate(
             result = replace(result, comparisons=against)
     proofs: dict[str, Any] = {}
     if method is not None:
+        subject.shelf.clear()  # they load models of their own
         proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
     return conclude(
         replace(asked, story={**asked.story, **story}),
@@ -126,17 +128,30 @@ def _compare(
         same = same_text(before.losses, side.rows, side.tokenizer, tuned.losses, rows, subject.tokenizer)
         both = (same.base, same.tuned)
         story["same_text"] = {"left_out": same.num_left_out, **same.per_character()}
-    found = compare_losses(*both, how) if "perplexity" in settings.metrics else []
+    shared = clusters_of(subject.held_out.samples)
+    of_rows, of_questions = (
+        None if shared is None else [shared[one.place] for one in some] for some in (rows, questions)
+    )
+    found = compare_losses(*both, how, of_rows) if "perplexity" in settings.metrics else []
     if "byte_perplexity" in settings.metrics and side is None:
         bytes_N = supervised_bytes(rows, subject.tokenizer)
-        found.append(compare_byte_perplexity(before.losses, tuned.losses, bytes_N, how))
+        found.append(compare_byte_perplexity(before.losses, tuned.losses, bytes_N, how, of_rows))
     if questions:
-        found += compare_answers(questions, before.answers, tuned.answers, settings.metrics, how)
+        found += compare_answers(
+            questions,
+            before.answers,
+            tuned.answers,
+            settings.metrics,
+            how,
+            of_questions,
+            encoder=settings.bert_score_encoder,
+        )
     if isinstance(subject.objective, MixedObjective):
         if "perplexity" in settings.metrics and side is None:
-            found += losses_by_task(rows, *both, how)
-        answers = (before.answers, tuned.answers)
-        found += answers_by_task(subject.held_out.samples, questions, *answers, settings.metrics, how)
+            found += losses_by_task(rows, *both, how, of_rows)
+        answers, samples = (before.answers, tuned.answers), subject.held_out.samples
+        metrics = [metric for metric in settings.metrics if metric != "bert_score"]
+        found += answers_by_task(samples, questions, *answers, metrics, how, of_questions)
     return [replace(each, partner=partner.name) for each in found]
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from luthier.core.errors import DataError
+from luthier.data.sample import Sample
 from luthier.evaluate.asked import Asked, Partner
+from luthier.evaluate.clusters import clusters_of
 from luthier.evaluate.judged import ChampionResult
-from luthier.evaluate.metrics import Comparison
+from luthier.evaluate.metrics import Clusters, Comparison, compare_figures
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
 from luthier.evaluate.report import Report, conclude
-from luthier.evaluate.statistics import Resampling, Values, compare_sums, sums_intervals
+from luthier.evaluate.statistics import Resampling, Values, sums_intervals
 from luthier.methods.contract import Method
 from luthier.objectives.contract import Measure, TaskEvaluator
 
@@ -65,12 +67,14 @@ def evaluate_task(
     ]
     before = of_others[0] if partner else evaluator.measures(evaluator.baseline(rows, samples), rows, samples)
     name = partner.name if partner else "baseline"
-    comparisons = compare_measures(before, tuned, settings.metrics, how, partner=name)
+    comparisons = compare_measures(before, tuned, settings.metrics, how, samples, partner=name)
     result = None
     if champion is not None:
         result = ChampionResult(champion.uri, (), champion.why_none, champion.is_absent)
         if champion.partner is not None:
-            against = compare_measures(of_others[-1], tuned, settings.metrics, how, partner="champion")
+            against = compare_measures(
+                of_others[-1], tuned, settings.metrics, how, samples, partner="champion"
+            )
             result = replace(result, comparisons=against)
     tables, details = evaluator.details(said, rows, samples, partial(_intervals, how))
     proofs: dict[str, Any] = {}
@@ -78,6 +82,7 @@ def evaluate_task(
         reloaded = next(c.tuned.value for c in comparisons if c.metric == "eval_loss")
         proofs["reload"] = prove_reload(trained_loss, reloaded)
     if method is not None and proves_merge(model_folder):
+        subject.shelf.clear()  # the proof loads one of its own
         proofs["merge"] = prove_merge(model_folder, method, rows[:_MERGED_ROWS])
     return conclude(
         asked,
@@ -101,6 +106,7 @@ def compare_measures(
     tuned: Sequence[Measure],
     wanted: Sequence[str],
     how: Resampling,
+    samples: Sequence[Sample],
     *,
     partner: str = "baseline",
 ) -> list[Comparison]:
@@ -110,20 +116,23 @@ def compare_measures(
         kind = one.name.rpartition(".")[2]  # of several tasks: TASK.METRIC
         if kind != "eval_loss" and kind not in wanted:
             continue
-        found = compare_sums(
-            one.figures_NK, other.figures_NK, one.statistic, how, lower_is_better=one.lower_is_better
+        found = compare_figures(
+            one.name,
+            one.title,
+            one.figures_NK,
+            other.figures_NK,
+            one.statistic,
+            how,
+            _clusters(one, samples),
+            lower_is_better=one.lower_is_better,
         )
-        comparisons.append(
-            Comparison(
-                metric=one.name,
-                lower_is_better=one.lower_is_better,
-                num_rows=len(one.figures_NK),
-                base=found.base,
-                tuned=found.tuned,
-                improvement=found.improvement,
-                p_value=found.p_value,
-                partner=partner,
-                title=one.title,
-            )
-        )
+        comparisons.append(replace(found, partner=partner))
     return comparisons
+
+
+def _clusters(measure: Measure, samples: Sequence[Sample]) -> Clusters:
+    """Return what each row of a measure shares with others; of several tasks, a measure has the rows of its own."""
+    task = measure.name.rpartition(".")[0]
+    own = [sample for sample in samples if not task or sample.task == task]
+    shared = clusters_of(own) if len(own) == len(measure.figures_NK) else None
+    return None if shared is None else [shared[sample.place] for sample in own]

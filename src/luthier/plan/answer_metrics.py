@@ -8,6 +8,8 @@ GENERATED = {
     "bleu": "bleu",
     "chrf": "chrf",
     "cer": "cer",
+    "wer": "wer",
+    "bert_score": "bert_score",
     "distinct_2": "distinct_2",
     "length_ratio": "length_ratio",
 }

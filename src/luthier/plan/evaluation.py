@@ -16,7 +16,8 @@ from luthier.recipe.schema import Recipe
 def check_evaluation(recipe: Recipe, written: Collection[str], folder: Path) -> Iterator[Fault]:
     """Yield the faults of ``evaluate:``; see `luthier.plan.checks.check_recipe`."""
     evaluate = recipe.evaluate
-    asked = [key for key in ("metrics", "num_generations", "max_new_tokens", "bootstrap_samples", "confidence")
+    asked = [key for key in ("metrics", "num_generations", "max_new_tokens", "bert_score_encoder", "bootstrap_samples",
+             "confidence")
              if f"evaluate.{key}" in written]  # fmt: skip
     if not has_eval_rows(recipe):
         yield from (Fault(f"evaluate.{key}", "has no effect: there are no held-out rows", "data.eval.split: 0.1")
@@ -36,6 +37,9 @@ def check_evaluation(recipe: Recipe, written: Collection[str], folder: Path) -> 
         yield Fault("evaluate.metrics", problem, "perplexity, which then compares the same text")
     elif not evaluate.metrics and objective.has_head:
         yield Fault("evaluate.metrics", "is empty", f"metrics: [{', '.join(objective.metrics)}]")
+    if "bert_score_encoder" in asked and "bert_score" not in evaluate.metrics:
+        problem = "has no effect: bert_score is not among the metrics"
+        yield Fault("evaluate.bert_score_encoder", problem, "evaluate.metrics: [bert_score]")
     if not objective.is_chat:
         for key in ("num_generations", "max_new_tokens"):
             if key in asked:

@@ -13,6 +13,7 @@ from luthier.plan.answer_metrics import GENERATED
 from luthier.plan.base_facts import BaseFacts, read_base_facts
 from luthier.plan.checks import check_against_base, check_recipe
 from luthier.plan.compatibility import TRAITS, unpacked
+from luthier.plan.evaluation import measured_metrics
 from luthier.plan.four_bit import bytes_saved
 from luthier.plan.freezing import schedule_faults
 from luthier.plan.hardware import Hardware, detect_hardware
@@ -102,6 +103,11 @@ def resolve(loaded: LoadedRecipe, *, locate_base: Callable[[str], Path]) -> Plan
     """
     recipe, origins = loaded.recipe, dict(loaded.origins)
     faults = list(check_recipe(recipe, origins.keys(), loaded.folder))
+    if "bert_score" in measured_metrics(recipe):
+        try:
+            locate_base(recipe.evaluate.bert_score_encoder)
+        except LuthierError as error:
+            faults.append(Fault("evaluate.bert_score_encoder", error.problem, error.cure))
     before, phase_faults = _resolve_phases(loaded, locate_base)
     faults += phase_faults
     hardware = detect_hardware()

@@ -26,7 +26,8 @@ def _single(seed: int, used: int = CLASSES) -> tuple[np.ndarray, np.ndarray]:
 
 def _found(true_NC: np.ndarray, said_NC: np.ndarray, *, is_single: bool) -> dict[str, float]:
     losses = np.linspace(0.0, 2.0, len(true_NC))
-    measures = classification_measures(losses, true_NC, said_NC, is_single=is_single)
+    sure_NC = np.where(said_NC, 0.75, 0.25 / (CLASSES - 1))
+    measures = classification_measures(losses, sure_NC, true_NC, said_NC, is_single=is_single)
     assert measures[0].name == "eval_loss" and measures[0].lower_is_better
     return {m.name: float(m.statistic(m.figures_NK.sum(axis=0))) for m in measures}
 
@@ -43,6 +44,9 @@ def test_of_one_class_a_row(used: int) -> None:
     assert found["mcc"] == pytest.approx(metrics.matthews_corrcoef(true, said))
     for name, average in F1.items():
         assert found[name] == pytest.approx(metrics.f1_score(true, said, average=average, zero_division=0))
+    for name, score in (("precision_macro", metrics.precision_score), ("recall_macro", metrics.recall_score)):
+        assert found[name] == pytest.approx(score(true, said, average="macro", zero_division=0))
+    assert found["calibration_error"] == pytest.approx(abs(0.75 - found["accuracy"]))
 
 
 def test_of_several_classes_a_row() -> None:
@@ -62,10 +66,11 @@ def test_saying_always_the_same_has_no_correlation() -> None:
     assert found["mcc"] == 0.0 and 0.0 < found["f1_macro"] < found["accuracy"]
 
 
-@pytest.mark.parametrize("name", ["f1_macro", "f1_micro", "f1_weighted", "accuracy", "mcc"])
+@pytest.mark.parametrize("name", ["f1_macro", "f1_micro", "f1_weighted", "recall_macro", "accuracy", "mcc"])
 def test_many_sums_at_once_are_the_same_as_one_by_one(name: str) -> None:
     true, said = _single(4)
-    measures = classification_measures(np.ones(ROWS), _hot(true), _hot(said), is_single=True)
+    sure_NC = np.full((ROWS, CLASSES), 1 / CLASSES)
+    measures = classification_measures(np.ones(ROWS), sure_NC, _hot(true), _hot(said), is_single=True)
     measure = next(m for m in measures if m.name == name)
     sums = np.stack([measure.figures_NK[start::3].sum(axis=0) for start in range(3)])
     statistic: Callable[[np.ndarray], np.ndarray] = measure.statistic

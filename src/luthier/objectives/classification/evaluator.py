@@ -114,6 +114,7 @@ class ClassificationEvaluator:
         """Return loss, accuracy, F1 and correlation."""
         return classification_measures(
             predictions.losses_N,
+            predictions.probabilities_NC,
             self.true_classes(rows),
             predictions.said_NC,
             is_single=self._problem == "single_label",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.objectives.classification.calibration import calibration_error, calibration_figures
 from luthier.objectives.contract import Measure, Values
 
 Hot = NDArray[np.bool_]
@@ -19,12 +20,13 @@ def class_figures(true_NC: Hot, said_NC: Hot) -> Values:
 
 
 def classification_measures(
-    losses_N: Values, true_NC: Hot, said_NC: Hot, *, is_single: bool
+    losses_N: Values, probabilities_NC: Values, true_NC: Hot, said_NC: Hot, *, is_single: bool
 ) -> list[Measure]:
     """Return all metrics of classification.
 
     Args:
         losses_N: Plain loss of each row.
+        probabilities_NC: Of each class.
         true_NC: Classes of each row.
         said_NC: Classes that are predicted.
         is_single: Whether a row has exactly one class.
@@ -44,10 +46,15 @@ def classification_measures(
         Measure("eval_loss", "Loss (nats)", np.stack([losses_N, ones], axis=1), ratio, lower_is_better=True),
         Measure("accuracy", "Accuracy" if is_single else "Accuracy (all labels of a row right)",
                 np.stack([correct, ones], axis=1), ratio),
+        Measure("precision_macro", "Precision, mean over classes", by_class, macro_precision),
+        Measure("recall_macro", "Recall, mean over classes", by_class, macro_recall),
         Measure("f1_macro", "F1, mean over classes", by_class, macro_f1),
         Measure("f1_micro", "F1, all decisions pooled", pooled, pooled_f1),
         Measure("f1_weighted", "F1, classes weighted by their rows", by_class, weighted_f1),
         correlation,
+        Measure("calibration_error", "Calibration error: how much surer than right",
+                _calibration(probabilities_NC, true_NC, said_NC, is_single=is_single), calibration_error,
+                lower_is_better=True),
     ]  # fmt: skip
 
 
@@ -66,6 +73,31 @@ def class_scores(sums: Values) -> Values:
     """Return precision, recall and F1 of each class, one after another, [..., 3C]; NaN where there is none."""
     hits, true, said = np.split(sums, 3, axis=-1)
     return np.concatenate([_share(hits, said), _share(hits, true), f1_of_classes(sums)], axis=-1)
+
+
+def macro_precision(sums: Values) -> Values:
+    """Return the mean precision over the classes that occur; one that is never said has 0, as in scikit-learn."""
+    return _macro(sums, 0)
+
+
+def macro_recall(sums: Values) -> Values:
+    """Return the mean recall over the classes that occur; one that is never true has 0, as in scikit-learn."""
+    return _macro(sums, 1)
+
+
+def _macro(sums: Values, place: int) -> Values:
+    """Return the mean over the classes that are true or said of precision (place 0) or recall (1)."""
+    exists = ~np.isnan(f1_of_classes(sums))
+    scores = np.nan_to_num(np.split(class_scores(sums), 3, axis=-1)[place])
+    return _share(np.where(exists, scores, 0.0).sum(axis=-1), exists.sum(axis=-1))
+
+
+def _calibration(probabilities_NC: Values, true_NC: Hot, said_NC: Hot, *, is_single: bool) -> Values:
+    """Return the figures of how sure each decision is: the class of a row, or yes or no to each class."""
+    if is_single:
+        sure_ND = probabilities_NC.max(axis=1, keepdims=True)
+        return calibration_figures(sure_ND, (true_NC & said_NC).any(axis=1, keepdims=True))
+    return calibration_figures(np.where(said_NC, probabilities_NC, 1 - probabilities_NC), true_NC == said_NC)
 
 
 def macro_f1(sums: Values) -> Values:

@@ -12,14 +12,16 @@ from luthier.recipe.evaluate_sections.fairness import FairnessSection
 from luthier.recipe.evaluate_sections.fitting import FittingSection
 from luthier.recipe.evaluate_sections.generalization import GeneralizationSection
 from luthier.recipe.evaluate_sections.memorization import MemorizationSection
+from luthier.recipe.evaluate_sections.pass_at_k import PassAtKSection
 from luthier.recipe.evaluate_sections.robustness import RobustnessSection
 from luthier.recipe.evaluate_sections.safety import SafetySection
 from luthier.recipe.section import Fraction, PositiveInt, Section
 
 TaskMetric = Literal[
-    "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "recall", "exact_match"
-]
-AnswerMetric = Literal["bleu", "chrf", "cer", "distinct_2", "length_ratio"]
+    "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "precision_macro", "recall",
+    "recall_macro", "calibration_error", "exact_match"
+]  # fmt: skip
+AnswerMetric = Literal["bleu", "chrf", "cer", "wer", "bert_score", "distinct_2", "length_ratio"]
 EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge", AnswerMetric, TaskMetric]
 
 
@@ -29,14 +31,19 @@ class EvaluateSection(Section):
     metrics: list[EvaluateMetric] = Field(
         ["perplexity", "rouge", "exact_match"],
         description="Of language models: perplexity (loss per token), byte_perplexity (comparable between "
-        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), bleu, chrf, cer (character error rate), "
-        "distinct_2 (low where answers repeat themselves) and length_ratio (words by those of the reference). Of tasks "
-        "with a head, which are compared with a baseline: what the task is measured by; default all.",
+        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), bleu, chrf, cer and wer (character and word "
+        "error rate), bert_score (nearness of tokens by an encoder), distinct_2 (low where answers repeat themselves) "
+        "and length_ratio (words by those of the reference). Of tasks with a head, which are compared with a "
+        "baseline: what the task is measured by; default all.",
     )
     num_generations: Annotated[int, Field(ge=0)] = Field(
         16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
     )
     max_new_tokens: PositiveInt = Field(128, description="Longest generated answer in tokens.")
+    bert_score_encoder: str = Field(
+        "minilm",
+        description="Encoder of bert_score: a catalogue name, a folder or a hub id. `minilm` reads English.",
+    )
     bootstrap_samples: PositiveInt = Field(2000, description="Resamples of the confidence intervals.")
     confidence: Fraction = Field(0.95, description="Coverage of the confidence intervals.")
 
@@ -60,6 +67,10 @@ class EvaluateSection(Section):
     )
     memorization: MemorizationSection | None = Field(
         None, description="Examine whether training rows can be extracted, or told from others; default: no."
+    )
+    pass_at_k: PassAtKSection | None = Field(
+        None,
+        description="Answer prompts several times and check the answers by words, numbers or tests; default: no.",
     )
     safety: SafetySection | None = Field(
         None,
