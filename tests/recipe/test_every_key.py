@@ -443,6 +443,10 @@ CHANGES: dict[str, Change] = {
     "evaluate.metrics": change(partial(report, "metrics"), "evaluate.metrics=[perplexity]"),
     "evaluate.num_generations": change(partial(report, "generations"), "evaluate.num_generations=1"),
     "evaluate.max_new_tokens": change(partial(report, "generations"), "evaluate.max_new_tokens=2"),
+    "evaluate.bert_score_encoder": change(
+        partial(report, "metrics"), "evaluate.bert_score_encoder=other_encoder",
+        before=("evaluate.metrics=[perplexity, bert_score]", "evaluate.bert_score_encoder=encoder"),
+    ),
     "evaluate.bootstrap_samples": change(partial(report, "metrics"), "evaluate.bootstrap_samples=50"),
     "evaluate.confidence": change(partial(report, "metrics"), "evaluate.confidence=0.5"),
     "gates[].metric": change(partial(report, "gates"), "gates.0.metric=perplexity", before=(GATE,)),
