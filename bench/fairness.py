@@ -39,7 +39,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 """`honest` trains on true labels, `none` on the planted ones without mitigation."""
 
-WEIGHTS = {"constraint": 20.0, "adversary": 10.0}
+WEIGHTS = {"constraint": 5.0, "adversary": 3.0}
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument(
         "--planted", type=float, default=0.75, help="share of the harmless rows with a wrong label"
     )
-    parser.add_argument("--weight", type=float, help="of constraint or adversary; default: 20 and 10")
+    parser.add_argument("--weight", type=float, help="of constraint or adversary; default: 5 and 3")
     parser.add_argument("--adversary-rate", type=float)
     parser.add_argument("--folder", type=Path, default=Path("runs/bench-fairness"))
     options = parser.parse_args()

@@ -40,6 +40,20 @@ def test_every_batch_size_gives_what_a_continuation_by_itself_gets(batch_size: i
             assert likelihood.num_tokens == len(continuation)
 
 
+def test_a_type_of_computation_is_that_of_a_plain_forward_pass_under_autocast() -> None:
+    """Weights in float32, computed in bfloat16: what training and evaluation do on processors that multiply it."""
+    found = batched_log_likelihoods(MODEL, GROUPS, dtype=torch.bfloat16)
+    exact = batched_log_likelihoods(MODEL, GROUPS, dtype=torch.float32)
+    errors, moved = [], []
+    for group, ours, precise in zip(GROUPS, found, exact, strict=True):
+        for continuation, one, other in zip(group.continuations, ours, precise, strict=True):
+            with torch.autocast("cpu", torch.bfloat16):
+                total, _ = plain(list(group.prompt), list(continuation))
+            errors.append(abs(one.log_likelihood - total))
+            moved.append(abs(one.log_likelihood - other.log_likelihood))
+    assert max(errors) < 0.05 and max(moved) > 1e-4
+
+
 def test_greedy_continuations_are_known() -> None:
     prompt, written = [5, 6, 7], []
     with torch.no_grad():

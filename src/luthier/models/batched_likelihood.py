@@ -52,6 +52,7 @@ def batched_log_likelihoods(
     groups: Sequence[Choices],
     *,
     batch_size: int | None = None,
+    dtype: torch.dtype | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[Likelihood]]:
     """Measure the continuations of many prompts; a prompt, and what its continuations begin with alike, counts once.
@@ -62,6 +63,7 @@ def batched_log_likelihoods(
         model: A causal language model in evaluation mode.
         groups: Prompts with their continuations.
         batch_size: Prompts of a forward pass; None fills it to a number of tokens.
+        dtype: Type that the computation is cast to; None, float32 and the weights' own type cast nothing.
         on_progress: Told how many continuations are done.
 
     Raises:
@@ -74,7 +76,7 @@ def batched_log_likelihoods(
     found: list[list[Likelihood | None]] = [[None] * len(group.continuations) for group in groups]
     done = 0
     for batch in _batches(_all_parts(groups), batch_size):
-        for part, after_SV in zip(batch, _after(model, batch), strict=True):
+        for part, after_SV in zip(batch, _after(model, batch, dtype), strict=True):
             for place, path, tokens in zip(part.places, part.tree.paths, part.continuations, strict=True):
                 found[part.group][place] = likelihood_of(after_SV, path, tokens)
             done += len(part.places)
@@ -110,14 +112,15 @@ def _batches(parts: Sequence[_Part], batch_size: int | None) -> Iterator[list[_P
         yield batch
 
 
-def _after(model: Any, batch: Sequence[_Part]) -> Iterator[Tensor]:
+def _after(model: Any, batch: Sequence[_Part], dtype: torch.dtype | None) -> Iterator[Tensor]:
     """Yield for each row the log-probabilities after each node, and last after the prompt, shape [S + 1, V].
 
     Prompts end in one column and nodes begin in the next, so that the logits that count stand together.
     """
     longest = max(len(part.prompt) for part in batch)
     nodes = max(len(part.tree.tokens) for part in batch)
-    total, dtype = longest + nodes, next(model.parameters()).dtype
+    total, own = longest + nodes, next(model.parameters()).dtype
+    is_cast = dtype not in (None, own, torch.float32)
     tokens_BT = torch.zeros(len(batch), total, dtype=torch.long)
     positions_BT = torch.zeros(len(batch), total, dtype=torch.long)
     sees_BTT = torch.eye(total, dtype=torch.bool).repeat(len(batch), 1, 1)  # padding sees itself
@@ -130,15 +133,16 @@ def _after(model: Any, batch: Sequence[_Part]) -> Iterator[Tensor]:
         sees_BTT[row, start:longest, start:longest] = torch.ones(length, length, dtype=torch.bool).tril()
         sees_BTT[row, longest:end, start:longest] = True
         sees_BTT[row, longest:end, longest:end] = sees
-    mask = torch.zeros(len(batch), 1, total, total, dtype=dtype)
-    mask.masked_fill_(~sees_BTT[:, None], torch.finfo(dtype).min)
-    logits_BSV = model(
-        input_ids=tokens_BT,
-        attention_mask=mask,
-        position_ids=positions_BT,
-        use_cache=False,
-        logits_to_keep=nodes + 1,
-    ).logits
+    mask = torch.zeros(len(batch), 1, total, total, dtype=dtype if is_cast else own)
+    mask.masked_fill_(~sees_BTT[:, None], torch.finfo(mask.dtype).min)
+    with torch.autocast(mask.device.type, dtype if is_cast else None, enabled=is_cast):
+        logits_BSV = model(
+            input_ids=tokens_BT,
+            attention_mask=mask,
+            position_ids=positions_BT,
+            use_cache=False,
+            logits_to_keep=nodes + 1,
+        ).logits
     for row, part in enumerate(batch):
         size = len(part.tree.tokens)
         after_SV = logits_BSV[row, : size + 1].float().log_softmax(dim=-1)

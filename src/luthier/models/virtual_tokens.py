@@ -110,12 +110,16 @@ class VirtualTokens:
             outputs.hidden_states = tuple(keep(hidden_BTD) for hidden_BTD in outputs.hidden_states)
         return outputs
 
-    def _shift(self, kwargs: dict[str, Any]) -> None:
-        """Make room for the virtual tokens in mask and positions; the cache may hold them already."""
+    def _shift(self, kwargs: dict[str, Any], *, has_rows: bool = False) -> None:
+        """Make room for the virtual tokens in mask and positions; the cache may hold them already.
+
+        Args:
+            kwargs: Of the trunk.
+            has_rows: Whether they are among the rows that are computed, and not among keys and values alone.
+        """
         length = self._model.active_peft_config.num_virtual_tokens
-        mask_BT = kwargs.get("attention_mask")
-        if mask_BT is not None:
-            kwargs["attention_mask"] = torch.cat([mask_BT.new_ones(len(mask_BT), length), mask_BT], dim=1)
+        if kwargs.get("attention_mask") is not None:
+            kwargs["attention_mask"] = _widened(kwargs["attention_mask"], length, has_rows=has_rows)
         if kwargs.get("position_ids") is not None:
             kwargs["position_ids"] = kwargs["position_ids"] + length
 
@@ -140,7 +144,7 @@ class VirtualTokens:
         length = len(prompt_VD)
         if kwargs.get("position_ids") is None:
             kwargs["position_ids"] = torch.arange(tokens, device=embedded_BTD.device)[None].expand(rows, -1)
-        self._shift(kwargs)
+        self._shift(kwargs, has_rows=True)
         first = torch.arange(length, device=embedded_BTD.device)[None].expand(rows, -1)
         kwargs["position_ids"] = torch.cat([first, kwargs["position_ids"].expand(rows, -1)], dim=1)
         kwargs["inputs_embeds"] = torch.cat([prompt_VD.expand(rows, -1, -1), embedded_BTD], dim=1)
@@ -167,6 +171,20 @@ class VirtualTokens:
 def _tokens(kwargs: dict[str, Any]) -> Tensor:
     tokens: Tensor = kwargs["input_ids"] if kwargs.get("input_ids") is not None else kwargs["inputs_embeds"]
     return tokens
+
+
+def _widened(mask: Tensor, length: int, *, has_rows: bool) -> Tensor:
+    """Return a mask in which all tokens see the virtual ones: one by token [B, T], or added to scores [B, 1, T, T]."""
+    if mask.ndim == 2:
+        return torch.cat([mask.new_ones(len(mask), length), mask], dim=1)
+    if not mask.is_floating_point():
+        raise NotImplementedError("a mask of every pair of tokens must be one that is added to scores")
+    rows, heads, queries, keys = mask.shape
+    wide = torch.cat([mask.new_zeros(rows, heads, queries, length), mask], dim=3)
+    if not has_rows:
+        return wide
+    own = mask.new_full((length, length + keys), torch.finfo(mask.dtype).min).triu(1)
+    return torch.cat([own.expand(rows, heads, -1, -1), wide], dim=2)
 
 
 def _is_packed(kwargs: dict[str, Any]) -> bool:

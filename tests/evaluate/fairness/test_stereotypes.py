@@ -18,8 +18,10 @@ from luthier.evaluate.fairness.check import FairnessExamination
 from luthier.evaluate.fairness.likelihood import continuation_likelihoods
 from luthier.evaluate.fairness.stereotype_files import evenly, read_bbq, read_crows_pairs
 from luthier.evaluate.fairness.stereotypes import bbq_bias
+from luthier.methods.build import build_method
 from luthier.models.log_likelihood import log_likelihoods
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
+from luthier.recipe.method_sections import PrefixMethod, PromptMethod
 from tests.evaluate.fairness.subjects import classifier_subject
 from tests.models.tiny_chat import make_chat_llama, make_chat_tokenizer
 
@@ -78,6 +80,31 @@ def test_likelihoods_equal_those_of_the_prompt_room() -> None:
     whole_text, number = continuation_likelihoods(model, tokenizer, [("", "the fox")], dtype=torch.float32)
     assert number[0] == len(tokenizer("the fox", add_special_tokens=False)["input_ids"])
     assert whole_text[0] < 0
+
+
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_likelihoods_of_models_with_virtual_tokens(kind: str) -> None:
+    """Virtual tokens stand before each text, whatever stands beside it in a batch."""
+    section: Any = (
+        PromptMethod(name="prompt", num_virtual_tokens=3)
+        if kind == "prompt"
+        else PrefixMethod(name="prefix", num_virtual_tokens=3)
+    )
+    model = build_method(section).apply(make_chat_llama(initializer_range=0.5)).eval()
+    tokenizer = make_chat_tokenizer()
+    texts = [("what is the", " red fox?"), ("what is the", " dog"), ("", "It is the cow.")]
+    together, _ = continuation_likelihoods(model, tokenizer, texts, dtype=torch.float32)
+    for number, text in enumerate(texts):
+        alone, _ = continuation_likelihoods(model, tokenizer, [text], dtype=torch.float32)
+        assert together[number] == pytest.approx(alone[0], abs=1e-4)
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        before = [start, *tokenizer(text[0], add_special_tokens=False)["input_ids"]]
+        whole = torch.tensor([[start, *tokenizer("".join(text), add_special_tokens=False)["input_ids"]]])
+        with torch.no_grad():
+            logits = model(input_ids=whole, attention_mask=torch.ones_like(whole)).logits
+        steps = logits[0, len(before) - 1 : -1].log_softmax(dim=-1)
+        expected = steps.gather(1, whole[0, len(before) :, None]).sum().item()
+        assert alone[0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_crows_pairs(tmp_path: Path) -> None:

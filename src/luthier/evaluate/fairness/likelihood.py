@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from luthier.data.collate import collate_padded
-from luthier.data.example import Example
-from luthier.data.length_batches import batches_by_length
 from luthier.evaluate.examination import Subject
 from luthier.evaluate.statistics import Values
+from luthier.models.batched_likelihood import Choices, batched_log_likelihoods
 
-# Shapes: B texts of a batch, T tokens, V vocabulary.
+# Shapes: N texts.
 
 
 def continuation_likelihoods(
@@ -36,7 +34,7 @@ def continuation_likelihoods(
         on_progress: Told how many texts are done.
     """
     start = _start_token(tokenizer)
-    examples = []
+    groups: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
     for number, (prefix, continuation) in enumerate(texts):
         before = [start, *_ids(tokenizer, prefix)] if prefix else [start]
         # Encoded together, so that the cut between the two is where the model would put it.
@@ -45,24 +43,18 @@ def continuation_likelihoods(
             (place for place, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b),
             min(len(before), len(whole)),
         )
-        labels = np.asarray(whole, dtype=np.int32)
-        masked = labels.copy()
-        masked[: max(min(shared, len(whole) - 1), 1)] = -100
-        examples.append(Example(labels, masked, "", number))
-    sums_N, counts_N = np.zeros(len(texts)), np.array([float(e.num_supervised) for e in examples])
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else start
-    done = 0
-    for numbers in batches_by_length([len(example.input_ids) for example in examples]) if texts else ():
-        batch = collate_padded([examples[number] for number in numbers], pad)
-        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            logits_BTV = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-        labels_BT = batch.labels[:, 1:]
-        losses_BT = torch.nn.functional.cross_entropy(
-            logits_BTV[:, :-1].float().transpose(1, 2), labels_BT, reduction="none", ignore_index=-100
-        )
-        sums_N[numbers] = -losses_BT.double().sum(dim=1).numpy()
-        done += len(numbers)
-        on_progress(done)
+        cut = max(min(shared, len(whole) - 1), 1)
+        groups.setdefault(tuple(whole[:cut]), []).append((number, whole[cut:]))
+    found = batched_log_likelihoods(
+        model,
+        [Choices(prompt, [tokens for _, tokens in members]) for prompt, members in groups.items()],
+        dtype=dtype,
+        on_progress=on_progress,
+    )
+    sums_N, counts_N = np.zeros(len(texts)), np.zeros(len(texts))
+    for members, likelihoods in zip(groups.values(), found, strict=True):
+        for (number, _), likelihood in zip(members, likelihoods, strict=True):
+            sums_N[number], counts_N[number] = likelihood.log_likelihood, likelihood.num_tokens
     return sums_N, counts_N
 
 

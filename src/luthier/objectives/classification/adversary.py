@@ -41,7 +41,7 @@ class _Reversed(torch.autograd.Function):
 
 def reverse_gradient(values: torch.Tensor, factor: float) -> torch.Tensor:
     """Return the same values; what comes back through them is multiplied by ``-factor``."""
-    reversed_: torch.Tensor = _Reversed.apply(values, factor)  # type: ignore[no-untyped-call]
+    reversed_: torch.Tensor = _Reversed.apply(values, factor)
     return reversed_
 
 
