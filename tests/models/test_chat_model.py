@@ -166,3 +166,23 @@ def test_a_batch_ends_when_all_its_answers_have(tmp_path: Path, monkeypatch: pyt
     (piece,) = model.completions([prompt], Sampling(max_new_tokens=30, stop=(text[2:4],)))
     assert piece.text == text[: text.index(text[2:4])] and piece.finish_reason == "stop"
     assert steps < 30
+
+
+def test_samples_differ_within_and_between_batches_and_a_seed_repeats_them(chat_model: ChatModel) -> None:
+    """40 answers to a prompt take two batches, which must not draw alike; the second prompt has its own."""
+    prompts = [chat_model.text_ids("The quick"), chat_model.text_ids("你好")]
+    sampling = Sampling(max_new_tokens=8, temperature=1.0, seed=3)
+    done: list[int] = []
+    found = chat_model.samples(prompts, sampling, 40, on_progress=done.append)
+    assert [len(pieces) for pieces in found] == [40, 40] and done == [1, 2]
+    texts = [piece.text for piece in found[0]]
+    assert texts[:8] != texts[32:] and len(set(texts)) > 20
+    assert found == chat_model.samples(prompts, sampling, 40)
+
+
+def test_greedy_samples_are_the_answer_in_the_order_of_the_prompts(chat_model: ChatModel) -> None:
+    prompts = [chat_model.text_ids(text) for text in QUESTIONS]
+    sampling = Sampling(max_new_tokens=8)
+    found = chat_model.samples(prompts, sampling, 3)
+    assert [pieces[0] for pieces in found] == chat_model.completions(prompts, sampling)
+    assert all(pieces == pieces[:1] * 3 for pieces in found)

@@ -61,6 +61,19 @@ def test_greedy_equals_transformers_generate(
     assert len(set(answers[0])) > 5  # a model that repeats one token would prove little
 
 
+def test_copies_of_a_prompt_are_answered_as_if_it_stood_there_as_often(
+    make_tiny_llama: Callable[..., Any],
+) -> None:
+    model = make_tiny_llama(0, initializer_range=0.3, tie_word_embeddings=False)
+    repeated = [prompt for prompt in PROMPTS for _ in range(3)]
+    for sampling in (Sampling(max_new_tokens=20), Sampling(20, temperature=1.0, top_p=0.9, seed=5)):
+        plain = _decoded(model, repeated, sampling)
+        steps = decode(model, PROMPTS, sampling, stop_token_ids=[STOP], pad_token_id=0, copies=3)
+        columns = list(zip(*steps, strict=True))
+        assert [[token for token in column if token is not None] for column in columns] == plain
+    assert len({tuple(answer) for answer in plain[:3]}) > 1
+
+
 def test_a_stop_token_ends_its_answer_and_no_other(make_tiny_llama: Callable[..., Any]) -> None:
     model = make_tiny_llama(2, initializer_range=0.3, tie_word_embeddings=False)
     stop = range(10, 20)

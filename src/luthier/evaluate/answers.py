@@ -88,10 +88,11 @@ def _question(sample: Sample, template: ChatTemplate) -> Question | None:
 
 def exact_match(answer: str, reference: str) -> float:
     """Return 1.0 if the two are equal but for case, punctuation at the ends, width and white space."""
-    return float(_folded(answer) == _folded(reference))
+    return float(folded(answer) == folded(reference))
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Return a text without case, width, white space at its ends and doubled, and punctuation at its ends."""
     words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return words.strip(".。!！?？ ")
 

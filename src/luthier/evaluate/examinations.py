@@ -15,6 +15,7 @@ from luthier.evaluate.fairness.check import FairnessExamination
 from luthier.evaluate.fitting.check import Fitting
 from luthier.evaluate.generalization.check import Generalization
 from luthier.evaluate.memorization.check import Memorization
+from luthier.evaluate.pass_at_k.check import PassAtK
 from luthier.evaluate.robustness.check import RobustnessExamination
 from luthier.evaluate.safety.check import Safety
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
@@ -25,6 +26,7 @@ EXAMINATIONS: Mapping[str, Callable[[Any], Examination]] = {
     "fitting": Fitting,
     "generalization": Generalization,
     "memorization": Memorization,
+    "pass_at_k": PassAtK,
     "robustness": RobustnessExamination,
     "safety": Safety,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,10 @@ from luthier.models.load import BaseForm, ResultRecord, load_trained
 from luthier.plan.hardware import detect_hardware
 
 _BATCH = 16
+_SAMPLED = 32
+"""Answers of a batch that are sampled to a few prompts; the prompts are read once, their caches are then copied."""
+_SEED_STEP = 1_000_003
+"""Between the seeds of batches, so that those of nearby seeds do not meet."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +143,48 @@ class ChatModel:
             on_progress(start + len(chosen))
         return [pieces[number] for number in range(len(prompts))]
 
-    def _whole(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Piece]:
+    def samples(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        count: int,
+        *,
+        on_progress: Callable[[int], None] = lambda done: None,
+    ) -> list[list[Piece]]:
+        """Return several answers to each prompt, which is read once for all of them.
+
+        Args:
+            prompts: Token ids.
+            sampling: Its seed, if any, gives every batch one of its own.
+            count: Answers to each prompt.
+            on_progress: Told how many prompts are done.
+        """
+        by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+        size = max(1, _SAMPLED // count)
+        pieces: list[list[Piece]] = [[] for _ in prompts]
+        num_batches = 0
+        for start in range(0, len(by_length), size):
+            chosen = by_length[start : start + size]
+            for drawn in range(0, count, _SAMPLED):
+                copies = min(_SAMPLED, count - drawn)
+                num_batches += 1
+                # With one seed for all batches their answers would hang together, or be the same ones.
+                seed = None if sampling.seed is None else sampling.seed + _SEED_STEP * num_batches
+                own = replace(sampling, seed=seed)
+                whole = self._whole([prompts[number] for number in chosen], own, copies)
+                for place, number in enumerate(chosen):
+                    pieces[number] += whole[place * copies : (place + 1) * copies]
+            on_progress(start + len(chosen))
+        return pieces
+
+    def _whole(self, prompts: Sequence[Sequence[int]], sampling: Sampling, copies: int = 1) -> list[Piece]:
         """Return the answers of one batch; it ends as soon as all of them have ended, by stop strings too."""
-        texts = [TextStream(self.tokenizer, sampling.stop) for _ in prompts]
-        written: list[list[str]] = [[] for _ in prompts]
-        counts = [0] * len(prompts)
-        ends: list[FinishReason | None] = [None] * len(prompts)
-        for step in self._decode(prompts, sampling):
+        rows = len(prompts) * copies
+        texts = [TextStream(self.tokenizer, sampling.stop) for _ in range(rows)]
+        written: list[list[str]] = [[] for _ in range(rows)]
+        counts = [0] * rows
+        ends: list[FinishReason | None] = [None] * rows
+        for step in self._decode(prompts, sampling, copies):
             for row, token in enumerate(step):
                 if token is None or ends[row]:
                     continue
@@ -162,13 +201,16 @@ class ChatModel:
             ends[row] = ends[row] or ("stop" if text.is_stopped else "length")
         return [Piece("".join(w), n, end) for w, n, end in zip(written, counts, ends, strict=True)]
 
-    def _decode(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> Iterator[list[int | None]]:
+    def _decode(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, copies: int = 1
+    ) -> Iterator[list[int | None]]:
         return decode(
             self.model,
             prompts,
             sampling,
             stop_token_ids=self.stop_token_ids,
             pad_token_id=self.tokenizer.pad_token_id,
+            copies=copies,
         )
 
 

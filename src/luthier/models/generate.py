@@ -40,6 +40,7 @@ def decode(
     *,
     stop_token_ids: Collection[int],
     pad_token_id: int,
+    copies: int = 1,
 ) -> Iterator[list[int | None]]:
     """Yield the next token of every prompt, step by step; None for answers that have ended.
 
@@ -52,6 +53,7 @@ def decode(
         sampling: How tokens are chosen; its ``stop`` strings are the caller's business.
         stop_token_ids: End an answer.
         pad_token_id: Filler; masked, so its value does not matter.
+        copies: Answers drawn to each prompt, which is read once; all of the first prompt come first.
     """
     tokens_BT, mask_BT = _left_padded(prompts, pad_token_id)
     positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
@@ -60,10 +62,16 @@ def decode(
         generator.seed()
     else:
         generator.manual_seed(sampling.seed)
-    is_open = [True] * len(prompts)
+    rows = len(prompts) * copies
+    is_open = [True] * rows
     cache = None
-    for _ in range(sampling.max_new_tokens):
+    for step in range(sampling.max_new_tokens):
         logits_BV, cache = _forward(model, tokens_BT, mask_BT, positions_BT, cache)
+        if step == 0 and copies > 1:
+            cache.batch_repeat_interleave(copies)
+            logits_BV, mask_BT, positions_BT = (
+                each.repeat_interleave(copies, dim=0) for each in (logits_BV, mask_BT, positions_BT)
+            )
         chosen = _choose(logits_BV, sampling, generator).tolist()
         yield [token if still else None for token, still in zip(chosen, is_open, strict=True)]
         is_open = [
@@ -72,7 +80,7 @@ def decode(
         if not any(is_open):
             return
         tokens_BT = torch.tensor(chosen).unsqueeze(1)
-        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(prompts), 1)], dim=1)
+        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(rows, 1)], dim=1)
         positions_BT = positions_BT[:, -1:] + 1
 
 

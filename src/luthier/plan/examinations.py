@@ -12,6 +12,7 @@ from luthier.plan.fairness import check_fairness
 from luthier.plan.generalization import check_fitting, check_generalization
 from luthier.plan.held_out import has_eval_rows
 from luthier.plan.leaks_and_safety import check_memorization, check_safety
+from luthier.plan.pass_at_k import check_pass_at_k
 from luthier.plan.robustness import check_robustness
 from luthier.recipe.evaluate_sections.benchmarks import BenchmarksSection
 from luthier.recipe.schema import Recipe
@@ -23,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "fitting": check_fitting,
     "generalization": check_generalization,
     "memorization": check_memorization,
+    "pass_at_k": check_pass_at_k,
     "robustness": check_robustness,
     "safety": check_safety,
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.evaluate.pass_at_k import mean_pass_at_k, pass_at_k
+from luthier.evaluate.pass_at_k.estimate import pass_at_k
 
 
 @given(st.integers(1, 200), st.data())
@@ -23,10 +23,6 @@ def test_equals_a_count_of_all_draws() -> None:
     solved = [True, True, False, False, False]
     draws = list(combinations(solved, 3))
     assert pass_at_k(5, 2, 3) == pytest.approx(sum(map(any, draws)) / len(draws))
-
-
-def test_mean_over_problems() -> None:
-    assert mean_pass_at_k([10, 10], [1, 10], 1) == pytest.approx(0.55)
 
 
 @pytest.mark.parametrize(("n", "c", "k"), [(5, 1, 6), (5, 6, 1), (5, -1, 1), (5, 1, 0)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 
@@ -28,14 +26,3 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
         return 1.0
     # As a product, so that large binomials neither overflow nor cancel.
     return float(1.0 - np.prod(1.0 - k / np.arange(num_samples - num_correct + 1, num_samples + 1)))
-
-
-def mean_pass_at_k(num_samples: Sequence[int], num_correct: Sequence[int], k: int) -> float:
-    """Return pass@k over problems.
-
-    Args:
-        num_samples: Of each problem.
-        num_correct: Of each problem.
-        k: At most the fewest samples.
-    """
-    return float(np.mean([pass_at_k(n, c, k) for n, c in zip(num_samples, num_correct, strict=True)]))
