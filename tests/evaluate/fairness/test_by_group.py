@@ -55,6 +55,17 @@ def test_a_fair_classifier_and_one_that_says_good_of_men_only() -> None:
     assert all(picture.svg.startswith("<svg") for picture in unfair.pictures)
 
 
+@pytest.mark.parametrize("always", [0, 1])
+def test_a_classifier_that_decides_nothing_is_told(always: int) -> None:
+    """Its rates are equal, which a gate on them alone would take for fair."""
+    attributes, true = rows_of(100, "woman", "man"), [*alternating(100), *alternating(100)]
+    found = examine(classifier_subject(true, [always] * 200, attributes))
+    parity = figure(found, "sex.demographic_parity_difference").value
+    assert parity is not None and parity.value == 0.0
+    (told,) = [finding for finding in found.findings if finding.is_bad and "equal rates" in finding.text]
+    assert ("not to be 'good'" in told.text) == (always == 0)
+
+
 def test_compared_with_all_rows() -> None:
     attributes, true = rows_of(100, "woman", "man"), [1] * 200
     said = [0] * 50 + [1] * 150

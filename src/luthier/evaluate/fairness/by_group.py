@@ -12,7 +12,12 @@ from luthier.core.errors import DataError
 from luthier.data.annotation.rates import wilson_interval
 from luthier.data.sample import Sample
 from luthier.evaluate.examination import Picture, Subject
-from luthier.evaluate.fairness.group_findings import tell_criterion, tell_groups, tell_quality
+from luthier.evaluate.fairness.group_findings import (
+    tell_constant,
+    tell_criterion,
+    tell_groups,
+    tell_quality,
+)
 from luthier.evaluate.fairness.groups import Grouping, group_rows
 from luthier.evaluate.fairness.part import Part
 from luthier.evaluate.fairness.quality import Quality, is_compared, judge_quality, quality_table
@@ -85,7 +90,7 @@ def _rates(
     )
     number = evaluator.labels.index(positive)
     true_N, said_N = evaluator.true_classes(rows)[:, number], said.said_NC[:, number]
-    part = Part()
+    part = Part(findings=tell_constant(said_N, positive))
     for grouping in _groupings(section, subject, samples):
         chosen, doubt = believed(grouping, section)
         outcomes = count_outcomes(true_N, said_N, grouping)

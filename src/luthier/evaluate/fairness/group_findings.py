@@ -61,6 +61,21 @@ def tell_groups(grouping: Grouping, section: FairnessSection) -> list[Finding]:
     return findings
 
 
+def tell_constant(said_N: Flags, positive: str) -> list[Finding]:
+    """Return that the model says the same of every row, where it does: it treats groups alike by deciding nothing."""
+    if said_N.any() and not said_N.all():
+        return []
+    what = f"to be {positive!r}" if said_N.any() else f"not to be {positive!r}"
+    return [
+        Finding(
+            f"Every held-out row is said {what}: equal rates of groups mean nothing here.",
+            evidence=count_of(len(said_N), "row"),
+            cure="a model that decides: lower objective.fairness.weight or train longer; and a gate on accuracy",
+            is_bad=True,
+        )
+    ]
+
+
 def tell_criterion(judged: Sequence[Judged], grouping: Grouping, section: FairnessSection) -> list[Finding]:
     """Return the verdict on each criterion."""
     findings = []
