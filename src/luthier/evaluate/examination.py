@@ -16,6 +16,7 @@ import torch
 from luthier.data.example import Example
 from luthier.data.sample import Sample
 from luthier.data.template import ChatTemplate
+from luthier.evaluate.shelf import Shelf
 from luthier.evaluate.statistics import Interval, Resampling
 from luthier.objectives.contract import Objective, Table
 
@@ -38,7 +39,8 @@ class Subject:
     """The model under examination, and what is known about it.
 
     Args:
-        load: Returns the model as it is served, in evaluation mode. Load once, and let go of it at the end.
+        load: Returns the model as it is served, in evaluation mode; of a `Shelf`, which loads it once a report. Leave
+            its weights as they are, and let go of it before the base is asked for where both are not needed at once.
         load_base: Likewise what it was tuned from; None where nobody knows, or where the base has no head of its own.
         objective: Encodes rows, collates and judges them; its ``head`` is None for language models.
         tokenizer: Of the model.
@@ -51,6 +53,7 @@ class Subject:
         recipe_folder: Relative paths of the recipe start here.
         tell: Told how many of how many parts of the examination are done.
         kept_step: Step of the training whose weights these are; None where unknown.
+        shelf: Holds the models meanwhile.
     """
 
     load: Callable[[], Any]
@@ -66,6 +69,7 @@ class Subject:
     recipe_folder: Path = Path()
     tell: Callable[[int, int], None] = lambda done, total: None
     kept_step: int | None = None
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def examine_all(
 
     Raises:
         DataError: The rows do not have what an examination needs.
+        AssertionError: An examination changed the weights of a model.
     """
     return [_examine(name, section, subject, events) for name, section in sections.items()]
 
@@ -52,7 +53,10 @@ def examine_all(
 def _examine(name: str, section: ExaminationSection, subject: Subject, events: EventLog) -> Examined:
     events.emit("step", stage="evaluate", name=name)
     examination = EXAMINATIONS[name](section)
+    subject.shelf.check("what came before it")
     found = examination.examine(replace(subject, tell=partial(_tell, events)))
+    # The next one gets the same models.
+    subject.shelf.check(f"the examination {name}")
     promised = section.figure_names_in(subject.recipe_folder)
     for figure in found.figures:
         # What the plan does not know of, no gate could name.

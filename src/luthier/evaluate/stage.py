@@ -101,7 +101,8 @@ def evaluate(
             result = replace(result, comparisons=against)
     proofs: dict[str, Any] = {}
     if method is not None:
-        subject.shelf.clear()  # they load models of their own
+        if proves_merge(model_folder):
+            subject.shelf.clear()  # the proof loads a model of its own
         proofs = _proofs(model_folder, held_out, method, template, loss_on, trained_loss, tuned.losses.mean)
     return conclude(
         replace(asked, story={**asked.story, **story}),

@@ -209,13 +209,16 @@ BaseForm = Literal["packed", "unpacked", "original"]
 before it was stored in 4 bits, which is what adapters are merged into."""
 
 
-def load_trained(folder: Path, *, dtype: torch.dtype, base_form: BaseForm = "packed") -> tuple[Any, Path]:
+def load_trained(
+    folder: Path, *, dtype: torch.dtype, base_form: BaseForm = "packed", base: Any = None
+) -> tuple[Any, Path]:
     """Load a result: a whole model, or an adapter over its base.
 
     Args:
         folder: Of the result.
         dtype: Type of all weights after loading.
         base_form: What becomes of a base that was trained over in 4 bits; no other base is changed by it.
+        base: Of an adapter, loaded already; it becomes part of the result.
 
     Returns:
         The model in evaluation mode (a ``peft.PeftModel`` for adapters) and the folder of its tokenizer.
@@ -227,7 +230,9 @@ def load_trained(folder: Path, *, dtype: torch.dtype, base_form: BaseForm = "pac
     if not is_adapter(folder):
         return load_model(folder, dtype=dtype, head=saved_head(folder)), folder
     base_folder = base_of_adapter(folder)
-    model = put_adapter(load_base_of(folder, base_folder, dtype, base_form), folder)
+    if base is None:
+        base = load_base_of(folder, base_folder, dtype, base_form)
+    model = put_adapter(base, folder)
     if saved_head(folder) is not None:
         saved = read_json(folder / "config.json").get("pad_token_id")
         model.config.get_text_config().pad_token_id = saved
@@ -243,6 +248,14 @@ def text_folder_of(folder: Path) -> Path:
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter in PEFT's layout."""
     return (folder / "adapter_config.json").is_file()
+
+
+def leaves_base_alone(folder: Path) -> bool:
+    """Whether an adapter in a folder neither needs its base in 4 bits nor starts by changing the base's weights."""
+    record = ResultRecord.load(folder)
+    # PiSSA, OLoRA and the like take their first values out of the base.
+    start = read_json(folder / "adapter_config.json").get("init_lora_weights", True)
+    return (record is None or record.four_bit is None) and start in (True, False, "gaussian")
 
 
 def base_of_adapter(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luthier import __version__
@@ -17,6 +17,7 @@ from luthier.data.sample import Sample
 from luthier.evaluate.asked import Partner
 from luthier.evaluate.examination import HeldOut, Subject
 from luthier.evaluate.report import Report
+from luthier.evaluate.shelf import Shelf
 from luthier.evaluate.statistics import Resampling
 from luthier.models.heads import saved_head
 from luthier.models.load import (
@@ -24,11 +25,10 @@ from luthier.models.load import (
     base_of_adapter,
     is_adapter,
     load_model,
-    load_trained,
     locate_base,
     weights_hash,
 )
-from luthier.pipeline.evaluation import asked_hash, base_of, judge, subject_of
+from luthier.pipeline.evaluation import asked_hash, base_of, judge, shelved, subject_of
 from luthier.pipeline.foreign_model import check_labels, foreign_job, objective_of, recall_classes
 from luthier.pipeline.held_out import ReadRows, encode_rows, read_rows
 from luthier.pipeline.job import Job
@@ -96,7 +96,7 @@ def _of_run(request: Request, events: EventLog) -> Report:
     job = _finished_job(request.run, request.overrides, events)
     read = _rows_of(job, request.held_out) if request.held_out else None
     subject = subject_of(job, read.held_out if read else None)
-    partner = _partner(job, request, subject.held_out.samples) or base_of(job)
+    partner = _partner(job, request, subject.held_out.samples) or base_of(job, subject)
     story = story_of(job)
     if read:
         story = {**story, "data": {**story["data"], **read.told()}}
@@ -166,7 +166,9 @@ def _of_model(request: Request, events: EventLog) -> Report:
             read_rows(job.recipe.data.train, job.plan.recipe_folder), job.objective, "train"
         )
     subject = _subject(job, folder, read.held_out, trained.held_out if trained else None)
-    partner = _partner(job, request, read.held_out.samples) or _base_partner(job, folder, read)
+    partner = _partner(job, request, read.held_out.samples)
+    if partner is None and (partner := _base_partner(job, folder, read)) and subject.load_base:
+        partner = replace(partner, load=subject.load_base)
     return judge(
         job,
         subject,
@@ -209,9 +211,11 @@ def _rows_of(job: Job, sources: Sequence[Source]) -> ReadRows:
 def _subject(job: Job, folder: Path, held_out: HeldOut, trained: HeldOut | None) -> Subject:
     section = job.recipe.evaluate
     base = base_of_adapter(folder) if is_adapter(folder) and job.objective.head is None else None
+    shelf = Shelf()
+    load_base = shelf.keep(lambda: load_model(base, dtype=job.dtype)) if base else None
     return Subject(
-        load=lambda: load_trained(folder, dtype=job.dtype)[0],
-        load_base=(lambda: load_model(base, dtype=job.dtype)) if base else None,
+        load=shelved(shelf, folder, job.dtype, load_base),
+        load_base=load_base,
         objective=job.objective,
         tokenizer=job.tokenizer,
         template=job.template,
@@ -221,6 +225,7 @@ def _subject(job: Job, folder: Path, held_out: HeldOut, trained: HeldOut | None)
         dtype=job.dtype,
         how=Resampling(section.bootstrap_samples, section.confidence, job.recipe.seed),
         recipe_folder=job.plan.recipe_folder,
+        shelf=shelf,
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from luthier.core.hashing import fingerprint
 from luthier.data.prepare import Split, read_examples, read_samples
@@ -12,12 +15,13 @@ from luthier.data.read import content_hash
 from luthier.evaluate.asked import Asked, Partner
 from luthier.evaluate.examination import HeldOut, Subject
 from luthier.evaluate.report import Report
+from luthier.evaluate.shelf import Kept, Shelf
 from luthier.evaluate.stage import evaluate
 from luthier.evaluate.statistics import Resampling
 from luthier.evaluate.task import evaluate_task
 from luthier.methods.contract import Method
-from luthier.models.chat_model import ChatModel
-from luthier.models.load import load_trained
+from luthier.models.load import is_adapter, leaves_base_alone, load_trained
+from luthier.models.shared_weights import over_same_weights
 from luthier.pipeline.champion import champion_uri, find_champion
 from luthier.pipeline.job import Job
 from luthier.pipeline.partner import side_of
@@ -47,11 +51,12 @@ def asked_hash(job: Job) -> str:
 
 def make_report(job: Job, digest: str) -> Report:
     """Do the evaluate stage."""
+    subject = subject_of(job)
     return judge(
         job,
-        subject_of(job),
+        subject,
         job.trained.folder,
-        base_of(job),
+        base_of(job, subject),
         story=story_of(job),
         folder=job.folder.path / "report",
         digest=digest,
@@ -87,6 +92,9 @@ def judge(
     """
     recipe, evaluator = job.recipe, job.objective.evaluator
     champion = find_champion(job, subject.held_out.samples)
+    if champion is not None and champion.partner is not None:
+        champion = replace(champion, partner=_kept(champion.partner, subject))
+    partner = partner and _kept(partner, subject)
     asked = Asked(subject, recipe.evaluate, recipe.gates, story, folder, digest, job.events, champion)
     if evaluator is not None:
         return evaluate_task(
@@ -103,12 +111,35 @@ def judge(
     )
 
 
-def base_of(job: Job) -> Partner | None:
+def _kept(partner: Partner, subject: Subject) -> Partner:
+    """Return a partner that is loaded by way of the subject's shelf, so that others are let go for it."""
+    if isinstance(partner.load, Kept):
+        return partner
+    return replace(partner, load=subject.shelf.keep(partner.load))
+
+
+def base_of(job: Job, subject: Subject) -> Partner | None:
     """Return the base that a run started from; None where its head would be random."""
-    if job.objective.head is not None:
+    if subject.load_base is None:
         return None
     side = side_of(job.base_text, read_samples(job.dataset, "eval")) if job.vocabulary else None
-    return Partner("base", job.load_base, side)
+    return Partner("base", subject.load_base, side)
+
+
+def shelved(shelf: Shelf, folder: Path, dtype: torch.dtype, load_base: Callable[[], Any] | None) -> Kept:
+    """Return the loading of a saved model by way of a shelf: an adapter over the base's own weights.
+
+    Args:
+        shelf: Holds it.
+        folder: Of the model.
+        dtype: Of its weights.
+        load_base: Of its base, by way of the shelf; None where the base is not asked for.
+    """
+    if not isinstance(load_base, Kept) or not is_adapter(folder) or not leaves_base_alone(folder):
+        return shelf.keep(lambda: load_trained(folder, dtype=dtype)[0])
+    return shelf.keep(
+        lambda: load_trained(folder, dtype=dtype, base=over_same_weights(load_base()))[0], beside=load_base
+    )
 
 
 def subject_of(job: Job, held_out: HeldOut | None = None) -> Subject:
@@ -119,27 +150,23 @@ def subject_of(job: Job, held_out: HeldOut | None = None) -> Subject:
         held_out: Other rows than those that the run held out.
     """
     section, folder = job.recipe.evaluate, job.trained.folder
-    has_head, examines = job.objective.head is not None, bool(section.examinations)
-
-    def load() -> Any:
-        if has_head:
-            return load_trained(folder, dtype=job.dtype)[0]
-        return ChatModel.from_folder(folder, base_form="packed").model
-
+    shelf = Shelf()
+    load_base = None if job.objective.head is not None else shelf.keep(job.load_base)
     return Subject(
-        load=load,
-        load_base=None if has_head else job.load_base,
+        load=shelved(shelf, folder, job.dtype, load_base),
+        load_base=load_base,
         objective=job.objective,
         tokenizer=job.tokenizer,
         template=job.template,
         held_out=held_out or _rows(job, "eval", with_samples=True),
         # Only examinations ask for them.
-        trained=_rows(job, "train", with_samples=True) if examines else None,
+        trained=_rows(job, "train", with_samples=True) if section.examinations else None,
         history=read_history(folder),
         dtype=job.dtype,
         how=Resampling(section.bootstrap_samples, section.confidence, job.recipe.seed),
         recipe_folder=job.plan.recipe_folder,
         kept_step=job.trained.step,
+        shelf=shelf,
     )
 
 
