@@ -49,6 +49,8 @@ def answers_by_task(
     metrics: Sequence[str],
     how: Resampling,
     clusters: Clusters = None,
+    *,
+    encoder: str,
 ) -> list[Comparison]:
     """Return the asked answer metrics on the questions of each task.
 
@@ -60,6 +62,7 @@ def answers_by_task(
         metrics: Of the recipe.
         how: Draws and coverage.
         clusters: What each question shares with others.
+        encoder: Of bert_score.
     """
     task_of = {sample.place: sample.task for sample in samples}
     tasks = [task_of[question.place] for question in questions]
@@ -68,7 +71,8 @@ def answers_by_task(
         own = [number for number, name in enumerate(tasks) if name == task]
         before, after = ([answers[number] for number in own] for answers in (base, tuned))
         asked = [questions[number] for number in own]
-        found += _named(task, compare_answers(asked, before, after, metrics, how, _some(clusters, own)))
+        shared = _some(clusters, own)
+        found += _named(task, compare_answers(asked, before, after, metrics, how, shared, encoder=encoder))
     return found
 
 

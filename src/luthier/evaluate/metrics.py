@@ -140,7 +140,7 @@ def compare_answers(
     references = [question.reference for question in questions]
     for name in (name for name in metrics if name in ANSWER_METRICS):
         metric = ANSWER_METRICS[name]
-        figures = (
+        before, after = (
             metric.figures([answer.strip() for answer in given], references, encoder)
             for given in (base, tuned)
         )
@@ -148,7 +148,8 @@ def compare_answers(
             compare_figures(
                 name,
                 metric.title,
-                *figures,
+                before,
+                after,
                 metric.statistic,
                 how,
                 clusters,

@@ -133,26 +133,18 @@ def _compare(
     of_rows, of_questions = (
         None if shared is None else [shared[one.place] for one in some] for some in (rows, questions)
     )
+    answers, metrics, encoder = (before.answers, tuned.answers), settings.metrics, settings.bert_score_encoder
     found = compare_losses(*both, how, of_rows) if "perplexity" in settings.metrics else []
     if "byte_perplexity" in settings.metrics and side is None:
         bytes_N = supervised_bytes(rows, subject.tokenizer)
         found.append(compare_byte_perplexity(before.losses, tuned.losses, bytes_N, how, of_rows))
     if questions:
-        found += compare_answers(
-            questions,
-            before.answers,
-            tuned.answers,
-            settings.metrics,
-            how,
-            of_questions,
-            encoder=settings.bert_score_encoder,
-        )
+        found += compare_answers(questions, *answers, metrics, how, of_questions, encoder=encoder)
     if isinstance(subject.objective, MixedObjective):
         if "perplexity" in settings.metrics and side is None:
             found += losses_by_task(rows, *both, how, of_rows)
-        answers, samples = (before.answers, tuned.answers), subject.held_out.samples
-        metrics = [metric for metric in settings.metrics if metric != "bert_score"]
-        found += answers_by_task(samples, questions, *answers, metrics, how, of_questions)
+        samples = subject.held_out.samples
+        found += answers_by_task(samples, questions, *answers, metrics, how, of_questions, encoder=encoder)
     return [replace(each, partner=partner.name) for each in found]
 
 

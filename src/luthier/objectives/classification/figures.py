@@ -97,7 +97,8 @@ def _calibration(probabilities_NC: Values, true_NC: Hot, said_NC: Hot, *, is_sin
     if is_single:
         sure_ND = probabilities_NC.max(axis=1, keepdims=True)
         return calibration_figures(sure_ND, (true_NC & said_NC).any(axis=1, keepdims=True))
-    return calibration_figures(np.where(said_NC, probabilities_NC, 1 - probabilities_NC), true_NC == said_NC)
+    sure_NC = np.where(said_NC, probabilities_NC, 1 - probabilities_NC)
+    return calibration_figures(sure_NC, np.asarray(true_NC == said_NC))
 
 
 def macro_f1(sums: Values) -> Values:
