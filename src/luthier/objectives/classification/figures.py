@@ -96,7 +96,8 @@ def _calibration(probabilities_NC: Values, true_NC: Hot, said_NC: Hot, *, is_sin
     """Return the figures of how sure each decision is: the class of a row, or yes or no to each class."""
     if is_single:
         sure_ND = probabilities_NC.max(axis=1, keepdims=True)
-        return calibration_figures(sure_ND, (true_NC & said_NC).any(axis=1, keepdims=True))
+        right_N1 = np.asarray((true_NC & said_NC).any(axis=1, keepdims=True))
+        return calibration_figures(sure_ND, right_N1)
     sure_NC = np.where(said_NC, probabilities_NC, 1 - probabilities_NC)
     return calibration_figures(sure_NC, np.asarray(true_NC == said_NC))
 
