@@ -41,6 +41,7 @@ from tests.recipe.fitting_changes import FITTING_CHANGES, fitted
 from tests.recipe.leaks_and_safety_changes import LEAKS_AND_SAFETY_CHANGES, examined, judged
 from tests.recipe.method_changes import METHOD_CHANGES
 from tests.recipe.multitask_changes import MULTITASK_CHANGES, WHOLE
+from tests.recipe.pass_at_k_changes import PASS_AT_K_CHANGES, sampled
 from tests.recipe.robustness_changes import ROBUSTNESS_CHANGES
 from tests.recipe.test_every_data_key import DATA_CHANGES
 from tests.tiny_job import COLOURS, write_recipe
@@ -498,6 +499,11 @@ CHANGES |= {
 CHANGES |= {
     key: change(partial(benchmarked, report), *after, before=BENCHMARKS)
     for key, after in BENCHMARK_CHANGES.items()
+}
+
+CHANGES |= {
+    key: change(partial(sampled, report), *after, before=before)
+    for key, (after, before) in PASS_AT_K_CHANGES.items()
 }
 
 LEAVES_THE_FINGERPRINT = {"train.logging_steps", "train.memory_budget_gb"}

@@ -38,7 +38,7 @@ def program_of(problem: Problem, answer: str) -> str:
     return f"{problem.prompt}{between}{code}"
 
 
-def tests_of(problem: Problem) -> str:
+def judge_of(problem: Problem) -> str:
     """Return the tests, and where they define HumanEval's ``check`` for an entry point, its call."""
     call = (
         f"\ncheck({problem.entry_point})\n" if problem.entry_point and _defines(problem.test, "check") else ""
@@ -56,7 +56,7 @@ def run_all(
         limits: Of each run.
         on_progress: Told how many programs were run, in answers.
     """
-    programs = [(program_of(problem, answer), tests_of(problem)) for problem, answer in tried]
+    programs = [(program_of(problem, answer), judge_of(problem)) for problem, answer in tried]
     once = list(dict.fromkeys(programs))
     outcomes: dict[tuple[str, str], Outcome] = {}
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
