@@ -113,6 +113,7 @@ class TestCatalogue:
         monkeypatch.syspath_prepend(str(package.parent))
         entry = CatalogueEntry(
             description="tiny",
+            hub_id="owner/model",
             licence="Apache-2.0",
             package="tiny",
             install="pip install tiny",

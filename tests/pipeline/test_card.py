@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,21 @@ def test_the_hub_reads_the_metadata(done: Job) -> None:
     (loss,) = (r for r in card.data.eval_results if r.metric_type == "eval_loss")
     measured = next(m for m in done.report.metrics if m["metric"] == "eval_loss")
     assert loss.metric_value == pytest.approx(measured["tuned"]["value"])
-    assert card.data.base_model == "base" and card.data.library_name == "peft"
-    assert card.data.datasets == ["rows.json"] and "lora" in card.data.tags
+    assert card.data.library_name == "peft" and "lora" in card.data.tags
+    # A folder and files of this machine are nothing that the hub could link to; the text names them.
+    assert card.data.base_model is None and card.data.datasets is None
+    assert "`base` trained by lora for sft on 36 rows (rows.json)" in card.text
+
+
+@pytest.mark.parametrize(
+    ("base", "hub_base"),
+    [("minilm", "sentence-transformers/all-MiniLM-L6-v2"), ("owner/model", "owner/model"), ("base", None)],
+)
+def test_the_base_is_named_as_the_hub_knows_it(done: Job, base: str, hub_base: str | None) -> None:
+    recipe = done.recipe.model_copy(update={"model": done.recipe.model.model_copy(update={"base": base})})
+    facts = card_facts(replace(done, plan=replace(done.plan, recipe=recipe)))
+    assert facts.hub_base == hub_base
+    assert metadata_of(model_card(facts)).get("base_model") == hub_base
 
 
 def test_figures_come_with_their_intervals_and_facts_with_their_source(done: Job) -> None:

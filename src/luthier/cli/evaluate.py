@@ -121,9 +121,10 @@ def _show(report: Report, *, as_json: bool) -> None:
                 "passed": report.passed,
                 "metrics": report.metrics,
                 "figures": report.figures,
+                "findings": report.findings,
                 "gates": report.gates,
             }
         )
         return
-    facts = facts_of_report(report.metrics, report.figures, report.gates)
+    facts = facts_of_report(vars(report))
     print_facts([*facts, ("report", str(report.folder / "report.html"))])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         speed = f"{trained['seconds']:,.0f} s, {trained['tokens_per_second']:,} tokens/s"
         rows.append(("trained", f"{trained['parameters']:,} parameters, {trained['steps']} steps, {speed}"))
         rows.append(("model", trained["folder"]))
-    rows += facts_of_report(summary.get("metrics", []), summary.get("figures", []), summary.get("gates", []))
+    rows += facts_of_report(summary)
     if example := summary.get("example"):
         shown = (("asked", "prompt"), ("before", "base"), ("after", "tuned"))
         rows += [(name, shorten(example[key], _SHOWN_CHARACTERS, placeholder=" …")) for name, key in shown]
@@ -112,17 +112,25 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def facts_of_report(
-    metrics: Sequence[dict[str, Any]], figures: Sequence[dict[str, Any]], gates: Sequence[dict[str, Any]]
-) -> list[tuple[str, str]]:
-    """Return what a report measured and judged, a line each."""
-    rows = [(metric["metric"], _metric_text(metric)) for metric in metrics]
-    rows += [(figure["name"], _figure_text(figure)) for figure in figures]
-    for gate in gates:
+def facts_of_report(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a report measured, found and judged, a line each.
+
+    Args:
+        report: Its ``metrics``, ``figures``, ``findings`` and ``gates``; those that are absent are passed over.
+    """
+    rows = [(metric["metric"], _metric_text(metric)) for metric in report.get("metrics", ())]
+    rows += [(figure["name"], _figure_text(figure)) for figure in report.get("figures", ())]
+    rows += [(finding["title"].lower(), _finding_text(finding)) for finding in report.get("findings", ())]
+    for gate in report.get("gates", ()):
         rows.append(("gate", f"{'passed' if gate['passed'] else 'FAILED'}: {gate['text']}"))
         if gate.get("warning"):
             rows.append(("", f"warning: {gate['warning']}"))
     return rows
+
+
+def _finding_text(finding: dict[str, Any]) -> str:
+    text = f"{'BAD: ' if finding['is_bad'] else ''}{finding['text']}"
+    return f"{text}; what to do: {finding['cure']}" if finding["is_bad"] and finding["cure"] else text
 
 
 def _figure_text(figure: dict[str, Any]) -> str:

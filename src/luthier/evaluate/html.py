@@ -62,12 +62,8 @@ def summary_of(content: Mapping[str, Any]) -> dict[str, Any] | None:
     if not gates and not examinations:
         return None
     failed = [gate for gate in gates if not gate["passed"]]
-    findings = [
-        {**finding, "title": each["title"]}
-        for each in examinations
-        for number, finding in enumerate(each["findings"])
-        if number == 0 or finding["is_bad"]
-    ]
+    # What is wrong comes first.
+    findings = sorted(findings_to_read(examinations), key=lambda finding: not finding["is_bad"])
     num_bad = sum(finding["is_bad"] for finding in findings)
     if failed:
         verdict, style = f"Not good enough: {count_of(len(failed), 'gate')} of {len(gates)} failed.", "bad"
@@ -80,6 +76,16 @@ def summary_of(content: Mapping[str, Any]) -> dict[str, Any] | None:
         )
         style = "good"
     return {"verdict": verdict, "style": style, "gates": failed, "findings": findings}
+
+
+def findings_to_read(examinations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first finding of each examination and every bad one, with the examination's title."""
+    return [
+        {**finding, "title": each["title"]}
+        for each in examinations
+        for number, finding in enumerate(each["findings"])
+        if number == 0 or finding["is_bad"]
+    ]
 
 
 def _kinds_of(answers: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ class CardFacts:
     Args:
         name: Of the model.
         base: As the recipe names it; a path of this machine is told by its last part.
+        hub_base: Name of the base on the Hugging Face hub; None where it is only a folder.
         objective: Of the recipe.
         method: Of the recipe.
         is_adapter: Whether PEFT loads it.
@@ -52,6 +53,7 @@ class CardFacts:
     objective: str
     method: str
     is_adapter: bool
+    hub_base: str | None
     licence: str | None
     languages: Sequence[str]
     datasets: Sequence[str]
@@ -85,10 +87,10 @@ def _metadata(facts: CardFacts) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "license": facts.licence,
         "language": list(facts.languages),
-        "base_model": facts.base,
+        # Names that the hub does not know would be links to nothing, or to somebody else's.
+        "base_model": facts.hub_base,
         "library_name": "peft" if facts.is_adapter else "transformers",
         "pipeline_tag": task,
-        "datasets": list(facts.datasets),
         "tags": ["luthier", facts.method, facts.objective],
     }
     if facts.metrics:

@@ -12,7 +12,7 @@ from luthier.evaluate.against_champion import gains_over_champion
 from luthier.evaluate.asked import Asked
 from luthier.evaluate.examinations import examine_all
 from luthier.evaluate.gates import GateResult, check_gates
-from luthier.evaluate.html import render_report
+from luthier.evaluate.html import findings_to_read, render_report
 from luthier.evaluate.judged import ChampionResult, judged_figures
 from luthier.evaluate.metrics import Comparison, with_adjusted_tests
 
@@ -27,6 +27,7 @@ class Report(Artifact):
         proofs: What was proved about the saved model, with figures.
         passed: Whether every gate passed.
         figures: What the examinations found that gates may judge.
+        findings: The first verdict of each examination and every bad one, with its ``title``.
     """
 
     stage: ClassVar[str] = "evaluate"
@@ -36,6 +37,7 @@ class Report(Artifact):
     proofs: dict[str, Any] = field(default_factory=dict)
     passed: bool = False
     figures: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
 
 def conclude(
@@ -85,4 +87,5 @@ def conclude(
         proofs=content["proofs"],
         passed=content["passed"],
         figures=[asdict(figure) for each in examined for figure in each.figures],
+        findings=findings_to_read(content["examinations"]),
     ).save()

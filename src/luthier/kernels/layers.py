@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -81,6 +82,9 @@ def patch_linear_layers(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch)
 
 def _patch_lora(parts: CausalLM | HeadedDecoder | Encoder, patch: Patch) -> set[int]:
     """Fuse the LoRA layers and return the identities of all modules inside fused ones."""
+    if "peft" not in sys.modules:  # then no layer is PEFT's, and its import takes seconds
+        patch.report("LoRA layers", 0, [])
+        return set()
     from peft.tuners.lora import Linear as LoraLinear
     from peft.tuners.lora import LoraLayer
 

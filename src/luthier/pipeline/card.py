@@ -33,6 +33,7 @@ def card_facts(job: Job) -> CardFacts:
         objective=recipe.objective.name,
         method=recipe.method.name,
         is_adapter=is_adapter(trained.folder),
+        hub_base=_hub_base(job),
         licence=_licence(job),
         languages=_languages(job),
         datasets=[Path(source.path).name for source in recipe.data.train],
@@ -58,6 +59,15 @@ def card_facts(job: Job) -> CardFacts:
         confidence=recipe.evaluate.confidence,
         num_eval=job.dataset.num_eval,
     )
+
+
+def _hub_base(job: Job) -> str | None:
+    """Return the base's name on the hub: the catalogue's, or the one that the recipe took it by."""
+    base = job.recipe.model.base
+    if (entry := CATALOGUE.get(base)) is not None:
+        return entry.hub_id
+    is_local = (job.plan.recipe_folder / base).exists() or Path(base).exists()
+    return base if base.count("/") == 1 and not is_local else None
 
 
 def _licence(job: Job) -> str | None:

@@ -142,6 +142,7 @@ def summarize(folder: RunFolder) -> dict[str, Any]:
     if report := Report.load(path / "report"):
         summary["metrics"] = report.metrics
         summary["figures"] = report.figures
+        summary["findings"] = report.findings
         summary["gates"] = report.gates
         summary["passed"] = report.passed
         summary["report"] = str(path / "report" / "report.html")

@@ -87,7 +87,13 @@ class Fitting:
         return Examined(
             name="fitting",
             title="Over- and under-fitting",
-            figures=_figures(gaps, base_gap, evidence, len(trained.rows) + len(held_out.rows)),
+            figures=_figures(
+                gaps,
+                base_gap,
+                evidence,
+                len(trained.rows) + len(held_out.rows),
+                may_have_base=subject.objective.evaluator is None,
+            ),
             findings=verdicts(evidence, self.section),
             pictures=_pictures(course, gaps),
             tables=[_table(gaps)],
@@ -132,7 +138,9 @@ def _sides(
     return _Sides(first, second)
 
 
-def _figures(gaps: Mapping[str, Gap], base: Gap | None, evidence: Evidence, num_rows: int) -> list[Figure]:
+def _figures(
+    gaps: Mapping[str, Gap], base: Gap | None, evidence: Evidence, num_rows: int, *, may_have_base: bool
+) -> list[Figure]:
     course, loss = evidence.course, gaps[LOSS]
     rise = None if evidence.kept_step is None else course.rise_at(evidence.kept_step)
 
@@ -143,6 +151,12 @@ def _figures(gaps: Mapping[str, Gap], base: Gap | None, evidence: Evidence, num_
         return Figure(f"fitting.{name}", title, value, True, num_rows, base=before, why_undefined=why)
 
     trained = figure("train_loss", "Loss of training rows", loss.trained, base.trained if base else None)
+    excess = figure(
+        "excess_gap",
+        "By how much tuning widened the gap in loss",
+        evidence.excess,
+        why="the base's losses on these rows are not known",
+    )
     return [
         replace(trained, improvement=evidence.gain if base else None),
         figure(
@@ -158,12 +172,7 @@ def _figures(gaps: Mapping[str, Gap], base: Gap | None, evidence: Evidence, num_
             base.relative if base else None,
             "the loss of the training rows is 0",
         ),
-        figure(
-            "excess_gap",
-            "By how much tuning widened the gap in loss",
-            evidence.excess,
-            why="the base's losses on these rows are not known",
-        ),
+        *([excess] if may_have_base else []),
         _fact("rise", "Held-out loss of the kept weights above the lowest, relative", rise, course),
         _fact("best_step_distance", "Share of training after the best step", course.distance, course),
         *(

@@ -29,7 +29,6 @@ from luthier.evaluate.generalization.probes import (
     shot_probes,
 )
 from luthier.evaluate.measured import spread
-from luthier.evaluate.statistics import Interval
 from luthier.objectives.contract import Measure, Table
 from luthier.recipe.evaluate_sections.generalization import SHIPPED_TEXTS, GeneralizationSection
 
@@ -83,7 +82,7 @@ class Generalization:
             figures=figures,
             findings=findings_of(figures, details),
             pictures=_pictures(figures, section.shots),
-            tables=_tables(figures, details["sets"]),
+            tables=_tables(details["sets"]),
             details=details,
         )
 
@@ -162,20 +161,14 @@ def _pictures(figures: Sequence[Figure], shots: Sequence[int]) -> list[Picture]:
     return pictures
 
 
-def _tables(figures: Sequence[Figure], sets: Mapping[str, Mapping[str, int]]) -> list[Table]:
-    lines = [[f.title, _text(f.base), _text(f.value), f.num_rows] for f in figures]
-    tables = [Table("Generalization in figures", ("figure", "base", "tuned", "rows"), lines)]
-    if sets:
-        rows = [[name, note["rows"], note["trained"], note["left_out"]] for name, note in sets.items()]
-        columns = ("set", "rows measured", "left out: trained", "left out: cannot be read")
-        tables.append(Table("Sets of other domains", columns, rows))
-    return tables
+def _tables(sets: Mapping[str, Mapping[str, int]]) -> list[Table]:
+    if not sets:
+        return []
+    rows = [[name, note["rows"], note["trained"], note["left_out"]] for name, note in sets.items()]
+    columns = ("set", "rows measured", "left out: trained", "left out: cannot be read")
+    return [Table("Sets of other domains", columns, rows)]
 
 
 def _own(figure: Figure) -> str:
     """Return what a figure is of: the last part of its name."""
     return ".".join(figure.name.split(".")[2:])
-
-
-def _text(interval: Interval | None) -> str:
-    return "–" if interval is None else f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
