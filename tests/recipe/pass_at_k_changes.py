@@ -16,8 +16,7 @@ from luthier.models.chat_model import ChatModel
 _KEY = "evaluate.pass_at_k."
 _WORDS = (f"{_KEY}k=[1]", f"{_KEY}samples=2", f"{_KEY}max_new_tokens=6", f"{_KEY}max_rows=3")
 _FILE = (*_WORDS, f"{_KEY}rows=puzzles.jsonl")
-_CODE = (*_FILE, f"{_KEY}check=python")
-_ALLOWED = (*_CODE, f"{_KEY}allow_code_execution=true")
+_ALLOWED = (*_FILE, f"{_KEY}check=python", f"{_KEY}allow_code_execution=true")
 
 PASS_AT_K_CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     f"{_KEY}check": ((f"{_KEY}check=contains",), _FILE),
@@ -31,7 +30,7 @@ PASS_AT_K_CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     f"{_KEY}rows": ((f"{_KEY}rows=puzzles.jsonl",), _WORDS),
     f"{_KEY}columns": ((f"{_KEY}columns={{prompt: other}}",), _FILE),
     f"{_KEY}instruction": ((f"{_KEY}instruction=Say it.",), _FILE),
-    f"{_KEY}allow_code_execution": ((f"{_KEY}allow_code_execution=true",), _CODE),
+    f"{_KEY}allow_code_execution": ((f"{_KEY}allow_code_execution=false",), _ALLOWED),
     f"{_KEY}timeout_seconds": ((f"{_KEY}timeout_seconds=2",), _ALLOWED),
     f"{_KEY}memory_mb": ((f"{_KEY}memory_mb=300",), _ALLOWED),
 }

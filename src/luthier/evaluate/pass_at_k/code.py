@@ -59,11 +59,15 @@ def run_all(
     programs = [(program_of(problem, answer), judge_of(problem)) for problem, answer in tried]
     once = list(dict.fromkeys(programs))
     outcomes: dict[tuple[str, str], Outcome] = {}
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        found = pool.map(lambda program: run_tests(*program, limits), once)
+    pool = ThreadPoolExecutor(cpu_count() or 1)
+    try:
+        found = pool.map(lambda each: run_tests(each[0], each[1], limits), once)
         for number, (program, outcome) in enumerate(zip(once, found, strict=True), start=1):
             outcomes[program] = outcome
             on_progress(len(tried) * number // len(once))
+    finally:
+        # Interrupted, what is not begun is not waited for.
+        pool.shutdown(cancel_futures=True)
     return [outcomes[program] for program in programs]
 
 

@@ -97,8 +97,8 @@ def run_tests(code: str, test: str, limits: Limits) -> Outcome:
             told = _read(ours, time.monotonic() + limits.timeout_seconds * _CLOCK)
         finally:
             os.close(ours)
-            # All of its session, also what it may have started.
-            with contextlib.suppress(ProcessLookupError):
+            # All of its session, also what it may have started; macOS refuses where all of it has ended.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             code_of_exit = process.wait()
     return _outcome(told, secret, code_of_exit, limits)

@@ -24,7 +24,7 @@ _NOT_PERMITTED, _NO_SUCH_CALL = 1, 38
 _NUMBER, _MACHINE, _ARGUMENT = 0, 4, (16, 24, 32)
 _THREAD, _WRITES = 0x10000, 0x1 | 0x2 | 0x40 | 0x200  # CLONE_THREAD; O_WRONLY, O_RDWR, O_CREAT, O_TRUNC
 
-_X86 = {
+_X86: dict[str, Any] = {
     "machine": 0xC000003E,
     "clone": 56,
     "openat": 257,
@@ -40,7 +40,7 @@ _X86 = {
         188, 189, 190, 197, 198, 199, 141, 160, 302,
     ),
 }  # fmt: skip
-_ARM = {
+_ARM: dict[str, Any] = {
     "machine": 0xC00000B7,
     "clone": 220,
     "openat": 56,
