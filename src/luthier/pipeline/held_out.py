@@ -1,8 +1,8 @@
-"""Held-out rows from files, encoded as an objective reads them, with every row that could not be used."""
+"""Held-out rows from files, encoded as an objective reads them, with every row that was left out, cut or divided."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from luthier.core.errors import DataError
 from luthier.core.hashing import fingerprint
 from luthier.core.wording import count_of
+from luthier.data.budget import SplitBudget
 from luthier.data.example import Example, Rejection
 from luthier.data.full_blocks import FillingEncoder
 from luthier.data.read import read_source
@@ -29,11 +30,15 @@ class ReadRows:
         held_out: Those that can be judged.
         rejections: Those that cannot.
         content: Hash of the encoded rows.
+        budget: Their tokens, and which of them are cut.
+        blocks: Of each raw text that is longer than a block, by its place.
     """
 
     held_out: HeldOut
     rejections: Sequence[Rejection]
     content: str
+    budget: SplitBudget
+    blocks: Mapping[str, int]
 
     def told(self) -> dict[str, Any]:
         """Return what the report says of the rows."""
@@ -45,15 +50,31 @@ class ReadRows:
             group["rows"] += 1
             if len(group["first"]) < _NAMED_ROWS:
                 group["first"].append(rejection.place)
-        return {"eval_examples": len(self.held_out.rows), "splits": {}, "left_out": left_out}
+        splits = {"eval": self.budget.as_json()}
+        return {"eval_examples": len(self.held_out.rows), "splits": splits, "left_out": left_out}
 
     def warning(self) -> str:
-        """Return what a person must know of the rows that are left out; empty if none is."""
-        if not self.rejections:
-            return ""
-        first = self.rejections[0]
-        number = count_of(len(self.rejections), "held-out row")
-        return f"{number} cannot be judged and count for nothing, e.g. {first.place}: {first.detail}"
+        """Return what a person must know of the rows that are left out, cut or divided; empty if none is."""
+        return "; ".join(self._warnings())
+
+    def _warnings(self) -> Iterator[str]:
+        if self.rejections:
+            first = self.rejections[0]
+            number = count_of(len(self.rejections), "held-out row")
+            yield f"{number} cannot be judged and count for nothing, e.g. {first.place}: {first.detail}"
+        if cut := self.budget.truncated:
+            many, lost = len(cut) > 1, count_of(self.budget.truncated_tokens, "token")
+            yield (
+                f"{count_of(len(cut), 'held-out row')} {'are' if many else 'is'} longer than data.max_length, e.g. "
+                f"{cut[0]}: {'their' if many else 'its'} last {lost} are not judged"
+            )
+        if self.blocks:
+            many, number = len(self.blocks) > 1, sum(self.blocks.values())
+            yield (
+                f"{count_of(len(self.blocks), 'held-out text')} {'are' if many else 'is'} longer than data.max_length, "
+                f"e.g. {next(iter(self.blocks))}: {'they are' if many else 'it is'} judged in {number} blocks, none of "
+                "which sees the one before"
+            )
 
 
 def read_rows(sources: Sequence[Source], folder: Path) -> list[Sample | Rejection]:
@@ -86,6 +107,7 @@ def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, wha
     rows: list[Example] = []
     samples: list[Sample] = []
     rejections: list[Rejection] = []
+    budget, blocks = SplitBudget(), dict[str, int]()
     for entry in entries:
         result = entry if isinstance(entry, Rejection) else encoder(entry)
         if isinstance(result, Rejection):
@@ -94,6 +116,9 @@ def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, wha
         assert isinstance(entry, Sample)
         rows += result
         samples += [entry] * len(result)
+        budget.add(result)
+        if entry.kind == "text" and len(result) > 1:
+            blocks[entry.place] = len(result)
     if not rows:
         detail = f": {rejections[0].place}: {rejections[0].detail}" if rejections else ""
         raise DataError(
@@ -102,4 +127,4 @@ def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, wha
             cure="`luthier data inspect FILE` shows how the rows are read; `columns` names fields of other names",
         )
     content = fingerprint([[row.input_ids.tolist(), row.labels.tolist()] for row in rows])
-    return ReadRows(HeldOut(rows, samples), rejections, content)
+    return ReadRows(HeldOut(rows, samples), rejections, content, budget, blocks)
