@@ -405,7 +405,16 @@ def test_what_is_measured(tmp_path: Path) -> None:
     assert measured(evaluate={"num_generations": 0}) == loss
     assert measured(objective=PRETRAINING) == loss
     assert measured(evaluate={"metrics": ["exact_match"]}) == {"exact_match"}
-    everything = ["byte_perplexity", "bleu", "chrf", "cer", "distinct_2", "length_ratio"]
+    everything = [
+        "byte_perplexity",
+        "rouge_1",
+        "rouge_2",
+        "bleu",
+        "chrf",
+        "cer",
+        "distinct_2",
+        "length_ratio",
+    ]
     assert measured(evaluate={"metrics": everything}) == set(everything)
 
 

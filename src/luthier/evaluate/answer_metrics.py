@@ -1,4 +1,4 @@
-"""Metrics of generated answers that are functions of sums over rows: BLEU, chrF, error rates, BERTScore, and others."""
+"""Metrics of generated answers that are functions of sums over rows: ROUGE-N, BLEU, chrF, error rates, and others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from luthier.evaluate.chrf import chrf_figures, chrf_of_sums
 from luthier.evaluate.distinct import distinct_figures
 from luthier.evaluate.error_rate import cer_figures, wer_figures
 from luthier.evaluate.length import length_figures
+from luthier.evaluate.rouge_n import rouge_n_figures
 from luthier.evaluate.statistics import Values
 
 
@@ -51,6 +52,8 @@ def _of_texts(figures: Callable[[Sequence[str], Sequence[str]], Values]) -> Call
 
 
 ANSWER_METRICS: Mapping[str, AnswerMetric] = {
+    "rouge_1": AnswerMetric("ROUGE-1", False, lambda a, r, _: rouge_n_figures(a, r, 1), ratio_of_sums),
+    "rouge_2": AnswerMetric("ROUGE-2", False, lambda a, r, _: rouge_n_figures(a, r, 2), ratio_of_sums),
     "bleu": AnswerMetric("BLEU", False, _of_texts(_bleu_figures), bleu_of_sums),
     "chrf": AnswerMetric("chrF", False, _of_texts(chrf_figures), chrf_of_sums),
     "cer": AnswerMetric("Character error rate", True, _of_texts(cer_figures), ratio_of_sums),

@@ -5,6 +5,8 @@ from __future__ import annotations
 GENERATED = {
     "exact_match": "exact_match",
     "rouge": "rouge_l",
+    "rouge_1": "rouge_1",
+    "rouge_2": "rouge_2",
     "bleu": "bleu",
     "chrf": "chrf",
     "cer": "cer",

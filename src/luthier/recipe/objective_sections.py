@@ -45,7 +45,7 @@ class SftObjective(ObjectiveSection):
     schemas = ("alpaca", "sharegpt", "messages", "prompt_completion")
     reads = "conversations"
     is_chat = True
-    metrics = ("perplexity", "rouge", "exact_match", "byte_perplexity",
+    metrics = ("perplexity", "rouge", "exact_match", "byte_perplexity", "rouge_1", "rouge_2",
                "bleu", "chrf", "cer", "wer", "bert_score", "distinct_2", "length_ratio")  # fmt: skip
 
     name: Literal["sft"] = "sft"

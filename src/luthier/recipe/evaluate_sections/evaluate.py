@@ -21,7 +21,9 @@ TaskMetric = Literal[
     "accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "mcc", "precision", "precision_macro", "recall",
     "recall_macro", "calibration_error", "exact_match"
 ]  # fmt: skip
-AnswerMetric = Literal["bleu", "chrf", "cer", "wer", "bert_score", "distinct_2", "length_ratio"]
+AnswerMetric = Literal[
+    "rouge_1", "rouge_2", "bleu", "chrf", "cer", "wer", "bert_score", "distinct_2", "length_ratio"
+]
 EvaluateMetric = Literal["perplexity", "byte_perplexity", "rouge", AnswerMetric, TaskMetric]
 
 
@@ -31,10 +33,10 @@ class EvaluateSection(Section):
     metrics: list[EvaluateMetric] = Field(
         ["perplexity", "rouge", "exact_match"],
         description="Of language models: perplexity (loss per token), byte_perplexity (comparable between "
-        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), bleu, chrf, cer and wer (character and word "
-        "error rate), bert_score (nearness of tokens by an encoder), distinct_2 (low where answers repeat themselves) "
-        "and length_ratio (words by those of the reference). Of tasks with a head, which are compared with a "
-        "baseline: what the task is measured by; default all.",
+        "tokenizers); of generated answers exact_match, rouge (ROUGE-L), rouge_1, rouge_2, bleu, chrf, cer and wer "
+        "(character and word error rate), bert_score (nearness of tokens by an encoder), distinct_2 (low where answers "
+        "repeat themselves) and length_ratio (words by those of the reference). Of tasks with a head, which are "
+        "compared with a baseline: what the task is measured by; default all.",
     )
     num_generations: Annotated[int, Field(ge=0)] = Field(
         16, description="Held-out prompts that both models answer, for exact_match, rouge and reading."
