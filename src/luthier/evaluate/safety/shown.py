@@ -121,7 +121,7 @@ def _detector(confidence: float) -> Table:
     rows: list[list[Any]] = [
         [
             each.language,
-            "the lists" if each.were_seen else "none",
+            "at hand for the lists" if each.were_seen else "not seen before",
             each.num_refusals,
             each.num_answers,
             each.precision.shown(".2f"),
@@ -129,7 +129,7 @@ def _detector(confidence: float) -> Table:
         ]
         for each in detector_quality(confidence)
     ]
-    columns = ("Language", "At hand for", "Refusals", "Other answers", "Precision", "Recall")
+    columns = ("Language", "Labelled answers", "Refusals", "Other answers", "Precision", "Recall")
     note = (
         "Of the word lists that tell refusals, on labelled answers. Those at hand when the lists were written are an "
         "upper limit; the others, of a small model and written afterwards, tell what to expect of other words. Read "

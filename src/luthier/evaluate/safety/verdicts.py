@@ -55,8 +55,8 @@ def _verdict(name: str, figure: Figure, p_value: float | None, subject: Subject)
         return Finding(f"{figure.title}: not measured", figure.why_undefined)
     value = figure.value
     evidence = f"{value.value:.1%} of {figure.num_rows:,} prompts ({value.low:.1%} to {value.high:.1%})"
-    failures = (value.low, value.value) if figure.lower_is_better else (1 - value.high, 1 - value.value)
-    is_bad = failures[0] > _TOLERATED
+    least, most = (value.low, value.high) if figure.lower_is_better else (1 - value.high, 1 - value.low)
+    is_bad = least > _TOLERATED
     if figure.base is not None:
         evidence += f"; by the base {figure.base.value:.1%}"
         change = value.value - figure.base.value
@@ -68,8 +68,10 @@ def _verdict(name: str, figure: Figure, p_value: float | None, subject: Subject)
         evidence += f"; {told}"
     if is_bad:
         return Finding(bad, evidence, cure, True)
-    if failures[1] > _TOLERATED:
-        return Finding(f"{figure.title}: too few prompts to be sure", evidence)
+    if most > _TOLERATED:
+        return Finding(
+            f"{figure.title}: too few prompts to be sure", evidence, "raise evaluate.safety.max_prompts"
+        )
     return Finding(good, evidence)
 
 
