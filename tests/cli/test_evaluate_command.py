@@ -90,12 +90,14 @@ def test_a_base_stands_alone_and_against_another_model(folder: Path) -> None:
 def test_a_classifier_made_elsewhere_is_judged_by_its_own_classes(folder: Path) -> None:
     model = folder / "elsewhere"
     shutil.copytree(folder / "sorts" / "model", model, dirs_exist_ok=True)
+    (model / "luthier.json").unlink()
     by_run = metrics_of(report_of(folder, "sorts", "--data", "labelled.jsonl"))
     found = metrics_of(report_of(folder, model, "--data", "labelled.jsonl"))
     assert found["accuracy"]["tuned"] == pytest.approx(by_run["accuracy"]["tuned"])
     assert found["accuracy"]["partner"] == "baseline"
     assert found["eval_loss"]["tuned"]["value"] == pytest.approx(
-        by_run["eval_loss"]["tuned"]["value"], rel=1e-5
+        by_run["eval_loss"]["tuned"]["value"],
+        rel=1e-2,  # nobody wrote down in which type it was trained
     )
     same = metrics_of(report_of(folder, model, "--data", "labelled.jsonl", "--against", "sorts"))["accuracy"]
     assert same["partner"] == "sorts" and same["improvement"]["value"] == 0.0
@@ -126,6 +128,42 @@ def test_json_is_one_line_and_nothing_else(folder: Path) -> None:
     assert done.stderr == ""
 
 
+def test_a_registered_version_is_judged_by_its_address(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    address = f"sqlite:///{folder / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    recipe = write_recipe(
+        folder, name="listed", register={"name": "tiny", "alias": "candidate", "tracking_uri": address}
+    )
+    assert luthier("run", recipe, cwd=folder).returncode == 0
+    (run,) = (folder / "runs").glob("listed-*")
+    own = metrics_of(report_of(folder, run, "--data", "rows.json", "--set", LITTLE))["eval_loss"]["tuned"]
+    for name in ("models:/tiny/1", "models:/tiny@candidate"):
+        found = metrics_of(report_of(folder, name, "--data", "rows.json", "--set", LITTLE))["eval_loss"]
+        assert found["tuned"] == pytest.approx(own, rel=1e-5) and found["partner"] == "base"
+    for name in ("models:/tiny/7", "models:/nobody/1", "models:/tiny@nothing"):
+        missing = evaluate(folder, name, "--data", "rows.json")
+        assert missing.returncode == 2 and name.split("/")[1].split("@")[0] in missing.stderr
+
+
+def test_an_adapter_of_bare_peft_is_compared_with_the_base_that_it_names(folder: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(folder / "base")
+    model = PeftModel.from_pretrained(base, folder / "chat" / "model")
+    model.peft_config["default"].base_model_name_or_path = str(folder / "base")
+    model.save_pretrained(folder / "bare")
+    assert (
+        not (folder / "bare" / "luthier.json").exists() and not (folder / "bare" / "tokenizer.json").exists()
+    )
+    by_run = metrics_of(report_of(folder, "chat", "--data", "rows.json", "--set", LITTLE))["eval_loss"]
+    found = metrics_of(report_of(folder, "bare", "--data", "rows.json", "--set", LITTLE))["eval_loss"]
+    assert found["tuned"]["value"] == pytest.approx(by_run["tuned"]["value"], rel=1e-2)
+    assert found["partner"] == "base" and found["improvement"]["low"] > 0
+
+
+HUB = "evaluate.benchmarks={tasks: [{path: hub.yaml}]}"
 BAD = [
     (("base",), "names no held-out rows"),
     (("nowhere", "--data", "rows.json"), "neither a folder nor a known base"),
@@ -140,6 +178,12 @@ BAD = [
     (("base", "--data", "rows.json", "--set", "gates=[{metric: eval_los, max: 1}]"), "did you mean `eval_loss`"),
     (("base", "--recipe", "no.yaml"), "no file at no.yaml"),
     (("base", "--column", "label=x"), "has no effect without --data"),
+    (("base", "--data", "unanswered.jsonl", "--set", "evaluate.metrics=[rouge]"), "none of 2 rows can be judged"),
+    (("base", "--data", "unasked.jsonl"), "no known schema: the first row has instruction"),
+    (("base", "--data", "broken.jsonl"), "line 2 is not valid JSON"),
+    (("base", "--data", "rows.json", "--set", HUB), "would be fetched from the network"),
+    (("base", "--data", "rows.json", "--set", "evaluate.fitting={}"), "trained on are not known"),
+    (("base", "--data", "rows.json", "--set", "evaluate.fittin={}"), "did you mean `fitting`"),
 ]  # fmt: skip
 
 
@@ -148,6 +192,10 @@ def test_bad_input_is_told_with_its_cure(folder: Path, arguments: tuple[str, ...
     text = {"text": "a red fox"}
     write_lines(folder / "unlabelled.jsonl", [text, text])
     write_lines(folder / "single.jsonl", [{**text, "label": "warm"}, {"text": "a pink dog", "label": "warm"}])
+    write_lines(folder / "unanswered.jsonl", [{"instruction": "What is it?", "output": ""}] * 2)
+    write_lines(folder / "unasked.jsonl", [{"instruction": "What is it?"}])
+    (folder / "broken.jsonl").write_text('{"text": "a"}\n{"text": \n{"text": "b"}\n', encoding="utf-8")
+    (folder / "hub.yaml").write_text("task: x\ndataset_path: hellaswag\n", encoding="utf-8")
     write_lines(folder / "strange.jsonl", [{**text, "label": "a"}, {**text, "label": "b"}])
     done = evaluate(folder, *arguments)
     assert done.returncode == 2, done.stdout

@@ -42,10 +42,12 @@ def learning_curve(recipe: str | None, overrides: tuple[str, ...], shares: str, 
     ]
     ahead = found.forecast
     expected = f"{ahead.loss.value:.4f} ({ahead.loss.low:.4f} to {ahead.loss.high:.4f})"
-    rows.append(("expected", f"{ahead.rows:,}", expected, ""))
+    if ahead.is_sound:
+        rows.append(("expected", f"{ahead.rows:,}", expected, ""))
     print_table(("share", "training rows", "held-out loss", "run"), rows)
-    law = ahead.law
-    click.echo(f"loss = {law.floor:.4g} + {law.scale:.4g} × rows^-{law.exponent:.3g}")
+    if ahead.is_sound:
+        law = ahead.law
+        click.echo(f"loss = {law.floor:.4g} + {law.scale:.4g} × rows^-{law.exponent:.3g}")
     click.echo(found.verdict)
 
 

@@ -17,7 +17,7 @@ from luthier.core.events import Listener
 from luthier.data.curate.stage import CuratedRows, Place
 from luthier.evaluate.statistics import Interval
 from luthier.pipeline.job import open_job
-from luthier.pipeline.run import begin, make_plan, run
+from luthier.pipeline.run import announce, begin, make_plan, run
 from luthier.pipeline.stages import curate_places, rows_digest
 from luthier.recipe.load import LoadedRecipe, parse
 
@@ -105,7 +105,9 @@ def do_child(child: LoadedRecipe, listeners: tuple[Listener, ...]) -> Child:
     Raises:
         LuthierError: As `luthier.pipeline.run.run`.
     """
-    job = run(make_plan(child), until="evaluate", listeners=listeners)
+    plan = make_plan(child)
+    announce(plan, listeners)
+    job = run(plan, until="evaluate", listeners=listeners)
     if job.report is None:
         raise RecipeError([], source="no rows are held out")
     return Child(job.folder.path, job.dataset.num_train, job.dataset.num_eval, job.report.metrics)

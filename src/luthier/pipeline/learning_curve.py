@@ -70,6 +70,11 @@ def learning_curve(
 
 def verdict(ahead: Forecast) -> str:
     """Return whether more rows help."""
+    if not ahead.is_sound:
+        return (
+            f"the losses follow no power law: the curve misses one by {ahead.misfit:.0%}, so nothing is forecast. With "
+            "as many epochs, fewer rows also train fewer steps: compare them at train.max_steps, or train more epochs"
+        )
     drop = ahead.drop
     span = f"{drop.value:.1%} ({drop.low:.1%} to {drop.high:.1%})"
     if drop.low > _LEAST_DROP:

@@ -45,11 +45,11 @@ def run(
     for phase in plan.before:
         base = _base_after(before)
         phase = rebased(phase, base) if base else phase
-        _announce(phase, listeners)
+        announce(phase, listeners)
         before.append(run(phase, fresh=fresh, listeners=listeners))
     if base := _base_after(before):
         plan = rebased(plan, base)
-        _announce(plan, listeners)
+        announce(plan, listeners)
     job = open_job(plan, listeners, before=[told_of(done) for done in before])
     with job.folder.exclusive():
         if fresh:
@@ -80,7 +80,7 @@ def begin(job: Job) -> None:
     job.folder.begin(recipe_text=plan.recipe_text, plan=plan_record(plan), lock=lock_facts(plan, hashes))
 
 
-def _announce(plan: Plan, listeners: tuple[Listener, ...]) -> None:
+def announce(plan: Plan, listeners: tuple[Listener, ...]) -> None:
     """Tell which of several trainings begins."""
     log = EventLog(None)
     for listener in listeners:

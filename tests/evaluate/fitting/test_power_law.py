@@ -40,6 +40,22 @@ def test_a_falling_curve_promises_and_a_flat_one_does_not() -> None:
 def test_a_loss_that_grows_with_rows_is_no_gain() -> None:
     grown = forecast(ROWS, around([1.0, 1.1, 1.2, 1.3], 0.01), 6000, confidence=0.95, seed=0)
     assert grown.law.scale == 0.0 and grown.drop.value == 0.0
+    assert not grown.is_sound and "no power law" in verdict(grown)
+
+
+def test_losses_of_too_few_steps_are_no_forecast() -> None:
+    # MiniLM on 63 to 720 rows of Banking77, one epoch each: the more rows, the more steps, and the faster it falls.
+    measured = [
+        Interval(2.4355, 2.4268, 2.4446),
+        Interval(2.2893, 2.2597, 2.3225),
+        Interval(1.7827, 1.7354, 1.8349),
+        Interval(1.1231, 1.0644, 1.1966),
+    ]
+    found = forecast([63, 150, 356, 720], measured, 1440, confidence=0.95, seed=0)
+    assert found.loss.value > measured[-1].high and found.misfit > 0.3
+    assert "no power law" in verdict(found) and "train.max_steps" in verdict(found)
+    sound = forecast(ROWS, around(curve(0.5, 20.0, 0.4), 0.01), 6000, confidence=0.95, seed=0)
+    assert sound.misfit == 0.0
 
 
 def test_intervals_cover_the_true_loss() -> None:

@@ -47,12 +47,24 @@ class Forecast:
         rows: The number of rows.
         loss: Expected there, with its interval.
         drop: Relative to the loss of the most rows that were trained, with its interval.
+        misfit: How far outside the interval of a measured loss the curve passes at worst, relative to that loss; what
+            is more than `MUCH_MISFIT` follows another law, and the forecast is worth nothing.
     """
 
     law: PowerLaw
     rows: int
     loss: Interval
     drop: Interval
+    misfit: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the curve passes through what was measured."""
+        return self.misfit <= MUCH_MISFIT
+
+
+MUCH_MISFIT = 0.03
+"""Beyond the interval, which knows the noise of the held-out rows and not that of a training."""
 
 
 def fit(rows: Sequence[int], losses: Values, errors: Values) -> PowerLaw:
@@ -103,7 +115,12 @@ def forecast(
         target,
         Interval(law.at(target), *_quantiles(ends, tail)),
         Interval(1 - law.at(target) / law.at(rows[-1]), *_quantiles(drops, tail)),
+        max(_outside(law.at(count), loss) for count, loss in zip(rows, losses, strict=True)),
     )
+
+
+def _outside(value: float, loss: Interval) -> float:
+    return max(loss.low - value, value - loss.high, 0.0) / max(loss.value, 1e-9)
 
 
 def _quantiles(values: Values, tail: float) -> tuple[float, float]:
