@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from luthier.data.example import Example
 from luthier.data.sample import Sample
 from luthier.evaluate.clusters import clusters_of, sum_by_cluster
 from luthier.evaluate.statistics import Resampling, ratio_interval
@@ -18,10 +19,17 @@ def test_what_rows_share_is_their_group_or_their_context() -> None:
         Sample("a.jsonl", 4, question="!", context="a paragraph"),
         Sample("a.jsonl", 5, text="z"),
     ]
-    shared = clusters_of(rows)
-    assert shared is not None
-    assert list(shared.values()) == ["anna", "anna", "a paragraph", "a paragraph", rows[4].place]
-    assert clusters_of([rows[0], rows[2], rows[4]]) is None
+    assert clusters_of(rows, rows) == ["anna", "anna", "a paragraph", "a paragraph", rows[4].place]
+    some = [rows[0], rows[2], rows[4]]
+    assert clusters_of(some, rows) is None
+
+
+def test_blocks_of_one_document_are_no_draws_of_their_own() -> None:
+    documents = [Sample("a.txt", row, text="x") for row in (1, 2)]
+    ids = np.arange(5, dtype=np.int32)
+    blocks = [Example(ids, ids, "a.txt", row) for row in (1, 1, 1, 2)]
+    assert clusters_of(blocks, documents) == ["a.txt, row 1"] * 3 + ["a.txt, row 2"]
+    assert clusters_of(blocks[2:], documents) is None
 
 
 def test_sums_of_each_cluster_in_their_order() -> None:

@@ -69,6 +69,7 @@ def test_rows_that_are_dropped_are_told_beside_those_that_are_cut() -> None:
 def test_texts_that_are_read_in_blocks_are_told() -> None:
     read = texts("a few words", "word " * 200)
     blocks = len(read.held_out.rows) - 1
+    assert len(read.held_out.samples) == 2  # as in a run, so that a task finds the windows of each
     assert blocks > 5 and read.told()["splits"]["eval"]["examples"] == blocks + 1
     assert read.warning() == (
         f"1 held-out text is longer than data.max_length, e.g. t.txt, row 2: it is judged in {blocks} blocks, "

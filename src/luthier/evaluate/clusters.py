@@ -10,6 +10,7 @@ whole, rows within them not drawn again).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,27 @@ from numpy.typing import NDArray
 from luthier.data.sample import Sample
 
 
-def clusters_of(samples: Sequence[Sample]) -> dict[str, str] | None:
-    """Return what rows share, by their place; None where none shares anything with another.
+class Placed(Protocol):
+    """A sample, one of the examples that it became, or the question that it asks."""
 
-    That is the field that ``data.eval.group_by`` names, else the context that several questions are asked about.
+    @property
+    def place(self) -> str:
+        """Where the sample stands."""
+
+
+def clusters_of(items: Sequence[Placed], samples: Sequence[Sample]) -> list[str] | None:
+    """Return what each item shares with others; None where none shares anything with another.
+
+    That is the field that ``data.eval.group_by`` names, else the context that several questions are asked about, else
+    the sample itself: blocks of one document and turns of one conversation are no draws of their own.
+
+    Args:
+        items: What was measured, each a row of the figures.
+        samples: What they were made from.
     """
-    shared = {sample.place: sample.group or sample.context or sample.place for sample in samples}
-    return shared if len(set(shared.values())) < len(shared) else None
+    of_place = {sample.place: sample.group or sample.context or sample.place for sample in samples}
+    shared = [of_place.get(item.place, item.place) for item in items]
+    return shared if len(set(shared)) < len(shared) else None
 
 
 def sum_by_cluster(rows_MN: NDArray[np.float64], clusters: Sequence[object]) -> NDArray[np.float64]:

@@ -129,10 +129,7 @@ def _compare(
         same = same_text(before.losses, side.rows, side.tokenizer, tuned.losses, rows, subject.tokenizer)
         both = (same.base, same.tuned)
         story["same_text"] = {"left_out": same.num_left_out, **same.per_character()}
-    shared = clusters_of(subject.held_out.samples)
-    of_rows, of_questions = (
-        None if shared is None else [shared[one.place] for one in some] for some in (rows, questions)
-    )
+    of_rows, of_questions = (clusters_of(some, subject.held_out.samples) for some in (rows, questions))
     answers, metrics, encoder = (before.answers, tuned.answers), settings.metrics, settings.bert_score_encoder
     found = compare_losses(*both, how, of_rows) if "perplexity" in settings.metrics else []
     if "byte_perplexity" in settings.metrics and side is None:

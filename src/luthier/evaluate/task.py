@@ -134,5 +134,4 @@ def _clusters(measure: Measure, samples: Sequence[Sample]) -> Clusters:
     """Return what each row of a measure shares with others; of several tasks, a measure has the rows of its own."""
     task = measure.name.rpartition(".")[0]
     own = [sample for sample in samples if not task or sample.task == task]
-    shared = clusters_of(own) if len(own) == len(measure.figures_NK) else None
-    return None if shared is None else [shared[sample.place] for sample in own]
+    return clusters_of(own, own) if len(own) == len(measure.figures_NK) else None

@@ -91,7 +91,7 @@ def read_rows(sources: Sequence[Source], folder: Path) -> list[Sample | Rejectio
 
 
 def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, what: str) -> ReadRows:
-    """Encode rows; a sample stands beside each example that it made.
+    """Encode rows; each sample stands once, however many examples it became.
 
     Args:
         entries: From `read_rows`.
@@ -115,7 +115,7 @@ def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, wha
             continue
         assert isinstance(entry, Sample)
         rows += result
-        samples += [entry] * len(result)
+        samples.append(entry)
         budget.add(result)
         if entry.kind == "text" and len(result) > 1:
             blocks[entry.place] = len(result)
