@@ -1,43 +1,35 @@
 """Confidence intervals and paired tests for metrics measured on the same rows.
 
-References: B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 (percentile
-intervals) and 15 (permutation tests); P. Koehn, Statistical Significance Tests for Machine Translation
-Evaluation, 2004 (paired resampling of rows).
+References: P. Koehn, Statistical Significance Tests for Machine Translation Evaluation, 2004 (paired resampling of
+rows); B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 15 (permutation tests); the
+intervals themselves: `luthier.evaluate.bootstrap`.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
 
 from luthier.data.annotation.rates import wilson_interval
+from luthier.evaluate.bootstrap import (
+    Resampling,
+    Values,
+    expanded_tail,
+    percentiles,
+    row_counts,
+    row_counts_with_unseen,
+    studentised,
+)
 
-Values = NDArray[np.float64]
 Statistic = Callable[[Values, Values], Values]
 """From sums over resampled rows, base and tuned, to the figure of interest; element by element."""
 
 _BLOCK = 250
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made.
-
-    Args:
-        samples: Resamples, or permutations.
-        confidence: Coverage of the intervals, e.g. 0.95.
-        seed: Of the draws.
-    """
-
-    samples: int
-    confidence: float
-    seed: int
+_EVERY_OUTCOME = np.array([(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+"""Of a row on which two models are right or wrong."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +46,22 @@ class Interval:
 
 
 def ratio_interval(totals: Values, counts: Values, how: Resampling) -> Interval:
-    """Return the interval of ``sum(totals) / sum(counts)`` by resampling rows.
+    """Return the interval of ``sum(totals) / sum(counts)``: Wilson's of a share of rows, else by resampling rows.
 
     Args:
         totals: Per row, e.g. summed loss, shape [rows].
         counts: Per row, e.g. tokens, shape [rows].
         how: Draws and coverage.
     """
-    drawn = [t / c for t, c in _resampled(np.stack([totals, counts]), how)]
-    return _metric_interval(
-        float(totals.sum() / counts.sum()), np.concatenate(drawn), how.confidence, len(counts)
-    )
+    value, num_rows = float(totals.sum() / counts.sum()), len(counts)
+    if _is_share(totals, counts) or (value in (0.0, 1.0) and np.array_equal(totals, value * counts)):
+        return Interval(value, *wilson_interval(value * num_rows, num_rows, how.confidence))
+    figures_NK = np.stack([totals, counts], axis=1)
+    ends = studentised(figures_NK, _ratio, how)
+    if ends is None:
+        drawn = [_ratio(drawn @ figures_NK) for drawn in row_counts(num_rows, how)]
+        return Interval(value, *percentiles(np.concatenate(drawn), how.confidence, num_rows))
+    return _between_rows(value, ends, _ratio(figures_NK))
 
 
 def paired_interval(
@@ -79,9 +76,41 @@ def paired_interval(
         statistic: From the two ratios to the figure.
         how: Draws and coverage.
     """
-    drawn = [statistic(b / c, t / c) for b, t, c in _resampled(np.stack([base, tuned, counts]), how)]
-    both = np.array([base.sum()]) / counts.sum(), np.array([tuned.sum()]) / counts.sum()
-    return _interval(float(statistic(*both)[0]), np.concatenate(drawn), how.confidence, len(counts))
+    figures_NK = np.stack([base, tuned, counts], axis=1)
+    num_rows = len(counts)
+
+    def compared(sums: Values) -> Values:
+        return statistic(sums[..., 0] / sums[..., 2], sums[..., 1] / sums[..., 2])
+
+    value = float(compared(figures_NK.sum(axis=0)[None])[0])
+    is_share = _is_share(base, counts) and _is_share(tuned, counts)
+    if not is_share and (base > 0).all() and (tuned > 0).all():
+        ends = studentised(figures_NK, compared, how)
+        if ends is not None:
+            return _between_rows(value, ends, compared(figures_NK))
+    draws = row_counts(num_rows, how)
+    if is_share:
+        figures_NK = np.concatenate([figures_NK, np.insert(_EVERY_OUTCOME, 2, 1.0, axis=1)])
+        draws = row_counts_with_unseen(num_rows, len(_EVERY_OUTCOME), how)
+    drawn = [compared(counts_SN @ figures_NK) for counts_SN in draws]
+    return Interval(value, *percentiles(np.concatenate(drawn), how.confidence, num_rows))
+
+
+def _ratio(sums: Values) -> Values:
+    found: Values = sums[..., 0] / sums[..., 1]
+    return found
+
+
+def _is_share(totals: Values, counts: Values) -> bool:
+    """Whether every row is either counted or not."""
+    return bool((counts == 1).all() and np.isin(totals, (0.0, 1.0)).all())
+
+
+def _between_rows(value: float, ends: tuple[float, float], of_rows: Values) -> Interval:
+    """Return an interval that ends where the worst and the best row are, beyond which no mean can be."""
+    known = of_rows[np.isfinite(of_rows)]
+    least, most = min(float(known.min()), value), max(float(known.max()), value)
+    return Interval(value, max(min(ends[0], value), least), min(max(ends[1], value), most))
 
 
 @dataclass(frozen=True)
@@ -125,19 +154,34 @@ def compare_sums(
     def measured(sums: Values) -> tuple[Values, Values]:
         return statistic(sums[..., :width]), statistic(sums[..., width:])
 
-    drawn = [measured(counts @ both_NK) for counts in _row_counts(len(base_NK), how)]
-    base_S, tuned_S = (np.concatenate(values) for values in zip(*drawn, strict=True))
+    num_rows = len(base_NK)
+    draws = row_counts(num_rows, how)
+    drawn_NK, is_share = both_NK, width == 2 and all(_is_share(*one.T) for one in (base_NK, tuned_NK))
+    if is_share:
+        unseen = np.insert(_EVERY_OUTCOME, (1, 2), 1.0, axis=1)
+        drawn_NK, draws = np.concatenate([both_NK, unseen]), row_counts_with_unseen(num_rows, 4, how)
+    base_S, tuned_S = (
+        np.concatenate(values)
+        for values in zip(*(measured(counts @ drawn_NK) for counts in draws), strict=True)
+    )
     base, tuned = (float(value) for value in measured(both_NK.sum(axis=0)))
+
+    def gains(before: Values, after: Values) -> Values:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = sign * (before - after) / np.abs(before)
+        return np.asarray(np.nan_to_num(relative, nan=0.0, posinf=np.inf, neginf=-np.inf))
+
     improvement = None
     if base:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gains = np.nan_to_num(
-                sign * (base_S - tuned_S) / np.abs(base_S), nan=0.0, posinf=np.inf, neginf=-np.inf
-            )
-        improvement = _interval(sign * (base - tuned) / abs(base), gains, how.confidence, len(base_NK))
+        value = sign * (base - tuned) / abs(base)
+        ends = None
+        if width == 2 and not is_share and (both_NK > 0).all():
+            ends = studentised(both_NK, lambda sums: gains(*measured(sums)), how)
+        ends = ends or percentiles(gains(base_S, tuned_S), how.confidence, num_rows)
+        improvement = Interval(value, *ends)
     return Compared(
-        _metric_interval(base, base_S, how.confidence, len(base_NK)),
-        _metric_interval(tuned, tuned_S, how.confidence, len(base_NK)),
+        _metric_interval(base, base_S, base_NK, how),
+        _metric_interval(tuned, tuned_S, tuned_NK, how),
         improvement,
         _swap_p_value(base_NK, tuned_NK, statistic, abs(base - tuned), how),
     )
@@ -155,22 +199,12 @@ def sums_intervals(
         statistic: From sums [..., K] to [..., M].
         how: Draws, coverage and seed.
     """
-    drawn_SM = np.concatenate(
-        [statistic(counts @ figures_NK) for counts in _row_counts(len(figures_NK), how)]
-    )
-    tail = _tail(how.confidence, len(figures_NK))
+    drawn_SM = np.concatenate([statistic(counts @ figures_NK) for counts in row_counts(len(figures_NK), how)])
+    tail = expanded_tail(how.confidence, len(figures_NK))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all draws of a figure may be NaN
         low, high = (np.nanquantile(drawn_SM, q, axis=0) for q in (tail, 1.0 - tail))
     return statistic(figures_NK.sum(axis=0)), low, high
-
-
-def _row_counts(num_rows: int, how: Resampling) -> Iterator[Values]:
-    """Yield how often each row is drawn in a resample, in blocks [resamples, rows]."""
-    generator = np.random.default_rng(how.seed)
-    for start in range(0, how.samples, _BLOCK):
-        size = min(_BLOCK, how.samples - start)
-        yield generator.multinomial(num_rows, np.full(num_rows, 1.0 / num_rows), size=size).astype(np.float64)
 
 
 def _swap_p_value(
@@ -214,42 +248,14 @@ def paired_p_value(base: Values, tuned: Values, how: Resampling) -> float:
     return (at_least + 1) / (how.samples + 1)
 
 
-def _resampled(rows_MN: Values, how: Resampling) -> list[Values]:
-    """Return sums over resampled rows in blocks, so that memory does not grow with the samples."""
-    generator = np.random.default_rng(how.seed)
-    num_rows = rows_MN.shape[1]
-    blocks = []
-    for start in range(0, how.samples, _BLOCK):
-        chosen = generator.integers(0, num_rows, size=(min(_BLOCK, how.samples - start), num_rows))
-        blocks.append(rows_MN[:, chosen].sum(axis=2))
-    return blocks
-
-
-def _interval(value: float, drawn: Values, confidence: float, num_rows: int) -> Interval:
-    tail = _tail(confidence, num_rows)
-    # Draws themselves, the outer ones: between an infinite draw and its neighbour nothing can be interpolated.
-    low = np.quantile(drawn, tail, method="lower")
-    high = np.quantile(drawn, 1.0 - tail, method="higher")
-    return Interval(value, float(low), float(high))
-
-
-def _metric_interval(value: float, drawn: Values, confidence: float, num_rows: int) -> Interval:
+def _metric_interval(value: float, drawn: Values, figures_NK: Values, how: Resampling) -> Interval:
     """Return the interval of a metric; one that is 0 or 1 on every row is not certain, however it is resampled."""
-    found = _interval(value, drawn, confidence, num_rows)
-    if found.low == found.high and value in (0.0, 1.0):
-        return Interval(value, *wilson_interval(value * num_rows, num_rows, confidence))
-    return found
-
-
-def _tail(confidence: float, num_rows: int) -> float:
-    """Return the share of draws beyond each end: less than half of what the confidence leaves, as Student's t asks.
-
-    Plain percentiles are too short by the factor of t over the normal quantile, and by n / (n - 1) in the variance.
-
-    Reference:
-        T. Hesterberg, What Teachers Should Know About the Bootstrap, 2015, section 4.1: expanded percentile interval.
-    """
-    if num_rows < 2:
-        return 0.0
-    quantile = float(stdtrit(num_rows - 1, 0.5 + confidence / 2.0))
-    return float(ndtr(-math.sqrt(num_rows / (num_rows - 1)) * quantile))
+    num_rows = len(figures_NK)
+    is_ratio = figures_NK.shape[1] == 2 and value == _ratio(figures_NK.sum(axis=0))
+    if is_ratio and _is_share(*figures_NK.T):
+        return Interval(value, *wilson_interval(value * num_rows, num_rows, how.confidence))
+    ends = studentised(figures_NK, _ratio, how) if is_ratio and (figures_NK > 0).all() else None
+    low, high = ends or percentiles(drawn, how.confidence, num_rows)
+    if low == high and value in (0.0, 1.0):
+        low, high = wilson_interval(value * num_rows, num_rows, how.confidence)
+    return Interval(value, low, high)

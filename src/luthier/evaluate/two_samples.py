@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from luthier.evaluate.statistics import Interval, Resampling, Values
+from luthier.evaluate.bootstrap import Resampling, Values, percentiles
+from luthier.evaluate.statistics import Interval
 
 _BLOCK = 250
 Figure = Callable[[Values, Values], Values]
@@ -20,7 +21,7 @@ Figure = Callable[[Values, Values], Values]
 def two_sample_interval(
     first_NK: Values, second_ML: Values, figure: Figure, how: Resampling
 ) -> Interval | None:
-    """Return a figure with its percentile interval; None where it does not exist, e.g. by a division by 0.
+    """Return a figure with its expanded percentile interval; None where it does not exist, e.g. by a division by 0.
 
     Draws in which it does not exist count as infinitely bad and good, half each: the interval grows by them.
 
@@ -46,10 +47,9 @@ def two_sample_interval(
     draws = np.concatenate(drawn)
     missing = np.flatnonzero(np.isnan(draws))
     draws[missing[::2]], draws[missing[1::2]] = np.inf, -np.inf
-    tail = (1.0 - how.confidence) / 2.0
-    low = np.quantile(draws, tail, method="lower")
-    high = np.quantile(draws, 1.0 - tail, method="higher")
-    return Interval(value, float(low), float(high))
+    # The smaller set decides; a second one of a single row stands for none.
+    fewest = min(len(rows) for rows in (first_NK, second_ML) if len(rows) > 1 or rows is first_NK)
+    return Interval(value, *percentiles(draws, how.confidence, fewest))
 
 
 def one_sample_interval(

@@ -204,7 +204,7 @@ def _words(
             f"{better} is better than {worse}: {figures}, {difference.value:+.3f} ({interval}). The difference is "
             f"real (p = {p_value:.2g}{corrected}) and {effect.size} ({effect.name} {effect.value:.2f})."
         )
-    if difference.value == difference.low == difference.high == 0:
+    if difference.value == detectable == 0:  # nothing varies from row to row
         return f"{better} and {worse} have the same score in every row."
     return (
         f"No difference between {better} and {worse} is shown: {figures}, {difference.value:+.3f} ({interval}, "
