@@ -75,6 +75,16 @@ def test_rows_that_were_wrong_are_not_attacked_and_count_in_the_accuracy() -> No
     assert _figure(found, "success_rate").value == rate.value, "the only attack by text is any attack by text"
 
 
+def test_a_budget_certifies_the_rows_that_no_query_within_it_broke() -> None:
+    found = _examined([*GOOD, *BAD], attacks=["typing"], num_rows=40, queries=8)
+    table = next(table for table in found.tables if table.title.startswith("Accuracy that holds"))
+    needed = found.details["attacks"]["typing"]["queries_to_break"]
+    assert table.columns[2:] == ("1 query", "2 queries", "4 queries", "8 queries")
+    shown = [cell.partition(" ")[0] for cell in table.rows[0][1:]]
+    left = [40 - sum(queries <= budget for queries in needed) for budget in (0, 1, 2, 4, 8)]
+    assert shown == [f"{count / 40:.1%}" for count in left] and left[-1] < left[0]
+
+
 def test_no_broken_row_is_no_proof_that_none_breaks() -> None:
     """Resampling 5 unbroken rows finds 0 each time; Wilson's interval of 0 in 5 reaches to 43 %."""
     samples = [row("film film film", "negative", n) for n in range(1, 6)]
@@ -83,6 +93,8 @@ def test_no_broken_row_is_no_proof_that_none_breaks() -> None:
     rate = _figure(found, "success_rate")
     assert rate.value.value == 0.0
     assert rate.value.high == pytest.approx(0.4345, abs=1e-3)
+    finding = next(finding for finding in found.findings if finding.text.startswith("Irrelevant"))
+    assert "5 rows cannot rule out" in finding.evidence and not finding.is_bad
 
 
 def test_base_and_tuned_are_attacked_on_the_same_rows() -> None:
@@ -162,7 +174,8 @@ def test_pictures_and_tables_show_every_attack() -> None:
         "PGD: success over queries",
     ]
     assert all(picture.svg.startswith("<svg") for picture in found.pictures)
-    attacks, examples, changes = found.tables
+    attacks, budgets, examples, changes = found.tables
+    assert [line[0] for line in budgets.rows] == ["typing"], "pgd has steps, no queries"
     assert [line[0] for line in attacks.rows] == ["typing", "pgd"]
     assert examples.rows and all(line[1] != line[2] and line[3] != line[4] for line in examples.rows)
     assert "one typing error" in [line[0] for line in changes.rows]

@@ -8,8 +8,8 @@ import pytest
 
 from luthier.data.augment.gate import DriftGate
 from luthier.data.sample import Sample
+from luthier.evaluate.robustness.budget import success_curve
 from luthier.evaluate.robustness.search import Attacked, Budget, Standing, attack
-from luthier.evaluate.robustness.told import success_curve
 from luthier.evaluate.robustness.victim import Verdict
 
 

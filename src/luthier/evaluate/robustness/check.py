@@ -63,7 +63,7 @@ class RobustnessExamination:
             figures,
             findings(figures, tuned, self.section),
             pictures(figures, tuned, self.section, subject.how.confidence),
-            tables(figures, tuned),
+            tables(figures, tuned, self.section, subject.how.confidence),
             details(tuned, base, self.section),
         )
 

@@ -20,7 +20,7 @@ from luthier.models.log_likelihood import log_likelihoods
 
 NUM_OPTIONS = 4
 """Answers to choose from: the row's own, and those of other rows."""
-_OPTION_TOKENS = 48
+_OPTION_TOKENS = 24
 """An answer is recognised by its beginning; what follows would cost time and decide nothing."""
 
 
@@ -28,7 +28,7 @@ class ChoiceVictim:
     """Asks a chat model which of several answers is the one to a prompt.
 
     The answers are the row's own and three drawn from other rows, the same ones for every alteration of the row. The
-    model chooses the one with the greatest mean log-likelihood a token, over its first 48 tokens.
+    model chooses the one with the greatest mean log-likelihood a token, over its first 24 tokens.
 
     Args:
         model: A causal language model in evaluation mode.

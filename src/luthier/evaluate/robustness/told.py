@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from luthier.core.charts import Estimate, Series, interval_chart, line_chart
 from luthier.core.wording import count_of
 from luthier.data.annotation.rates import wilson_interval
 from luthier.evaluate.examination import Figure, Finding, Picture
+from luthier.evaluate.robustness.budget import budget_table, success_curve
 from luthier.evaluate.robustness.outcome import Outcome
-from luthier.evaluate.robustness.search import Attacked
 from luthier.evaluate.statistics import Interval
 from luthier.objectives.contract import Table
 from luthier.recipe.evaluate_sections.robustness import EMBEDDING_ATTACKS, TEXT_ATTACKS, RobustnessSection
@@ -107,7 +105,12 @@ def _attack(name: str, figure: Figure, outcome: Outcome, section: RobustnessSect
         text += f" {num_right - num_tried} of {num_right} could not be altered at all, so this says little."
         cure = cure or "choose attacks that fit the language and length of the rows"
         is_bad = True
-    return Finding(text, _interval(figure.value), cure, is_bad)
+    evidence = _interval(figure.value)
+    if not is_bad and figure.value.high > _TOLERATED:
+        # Not proved bad is not proved good.
+        evidence += f"; {count_of(num_tried, 'row')} cannot rule out that more than {_TOLERATED:.0%} break"
+        cure = "attack more rows: evaluate.robustness.num_rows"
+    return Finding(text, evidence, cure, is_bad)
 
 
 def pictures(
@@ -142,13 +145,9 @@ def pictures(
     return [picture for picture in found if picture.svg]
 
 
-def success_curve(attacked: Sequence[Attacked], limit: int) -> list[tuple[float, float]]:
-    """Return the share of rows that is broken within each number of queries, from 0 to the limit."""
-    needed = np.array([each.num_queries for each in attacked if each.broken is not None])
-    return [(float(q), float((needed <= q).sum()) / len(attacked)) for q in range(limit + 1)]
-
-
-def tables(figures: Sequence[Figure], outcome: Outcome) -> list[Table]:
+def tables(
+    figures: Sequence[Figure], outcome: Outcome, section: RobustnessSection, confidence: float
+) -> list[Table]:
     """Return what each attack did, examples, and what small changes did."""
     by_name = {figure.name: figure for figure in figures}
     rows = []
@@ -184,6 +183,8 @@ def tables(figures: Sequence[Figure], outcome: Outcome) -> list[Table]:
         "Only rows that were right before are attacked. A query is one answer, or one gradient, of the model."
     )
     found = [Table("Attacks", columns, rows, note)] if rows else []
+    if (budgets := budget_table(outcome, section, confidence)) is not None:
+        found.append(budgets)
     if examples := _examples(outcome):
         heads = ("Attack", "Text before", "Text after", "Said before", "Said after", "Queries")
         found.append(Table("Altered rows that the model gets wrong", heads, examples))

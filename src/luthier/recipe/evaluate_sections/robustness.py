@@ -11,6 +11,7 @@ from luthier.recipe.section import Fraction, PositiveInt
 
 TextAttack = Literal["typing", "synonyms", "homophones", "ocr", "word_order", "irrelevant", "injection"]
 GradientAttack = Literal["fgsm", "pgd", "hotflip"]
+Attack = Literal[TextAttack, GradientAttack]
 
 TEXT_ATTACKS: tuple[str, ...] = (
     "typing",
@@ -45,7 +46,7 @@ _USED_WITH = {
 class RobustnessSection(ExaminationSection):
     """Attack a model, and count the rows that it had right and then gets wrong."""
 
-    attacks: list[TextAttack | GradientAttack] = Field(
+    attacks: list[Attack] = Field(
         ["typing", "word_order", "irrelevant", "injection"],
         description="By questions alone: typing (slips of the finger, wrong choices of a pinyin input method), "
         "synonyms, homophones, ocr, word_order, irrelevant (sentences that have nothing to do with the row), injection "
