@@ -50,6 +50,18 @@ def test_who_changed_weights_is_told(name: str) -> None:
         shelf.check("the vandal")
 
 
+def test_what_follows_from_the_last_input_is_no_weight() -> None:
+    shelf, model = Shelf(), nn.Linear(2, 2)
+    model.register_buffer("frequencies", torch.ones(2), persistent=False)
+    model.register_buffer("kept", torch.ones(2))
+    shelf.keep(lambda: model)()
+    model.get_buffer("frequencies").add_(1.0)
+    shelf.check("long rows")
+    model.get_buffer("kept").add_(1.0)
+    with pytest.raises(AssertionError, match="e.g. kept"):
+        shelf.check("the vandal")
+
+
 def test_another_model_takes_the_place_unless_both_share_weights() -> None:
     shelf = Shelf()
     first, second = Loading(), Loading()

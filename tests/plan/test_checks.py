@@ -42,6 +42,7 @@ def gate(**values: Any) -> list[dict[str, Any]]:
 # path of the fault, words of it, the recipe that has it, the nearest recipe that does not
 TYPING: dict[str, Any] = {"operations": [{"kind": "typing", "share": 0.1}]}
 WITH_TOPIC = [{"path": "rows.jsonl", "attributes": ["topic"]}]
+DOMAIN = {"field": "topic", "values": ["war"]}
 
 RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
@@ -67,6 +68,16 @@ RULES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         "both split and sources",
         {"data": data(eval={"split": 0.1, "sources": [{"path": "held_out.jsonl"}]})},
         {"data": data(eval={"sources": [{"path": "held_out.jsonl"}]})},
+    ),
+    (
+        "data.eval",
+        "both out_of_domain and sources",
+        {
+            "data": data(
+                train=WITH_TOPIC, eval={"out_of_domain": DOMAIN, "sources": [{"path": "held_out.jsonl"}]}
+            )
+        },
+        {"data": data(train=WITH_TOPIC, eval={"out_of_domain": DOMAIN, "split": 0.1})},
     ),
     (
         "data.eval.group_by",

@@ -15,7 +15,7 @@ WeightSums = dict[str, int]
 
 
 def over_same_weights(model: Any) -> Any:
-    """Return a copy of a model whose tensors are the model's own; what is put into the copy, the model does not see."""
+    """Return a copy of a model with the model's own weights; what is put into the copy, the model does not see."""
     return copy.deepcopy(model, {id(tensor): tensor for _, tensor in _tensors(model)})
 
 
@@ -31,7 +31,15 @@ def changed_weights(before: WeightSums, model: Any) -> list[str]:
 
 
 def _tensors(model: Any) -> Iterator[tuple[str, Tensor]]:
-    return chain(model.named_parameters(), model.named_buffers())
+    return chain(model.named_parameters(), _kept_buffers(model))
+
+
+def _kept_buffers(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield the buffers that are saved; others, such as rotary frequencies, may follow from the last input."""
+    for prefix, module in model.named_modules():
+        for name, buffer in module.named_buffers(prefix, recurse=False):
+            if name.rpartition(".")[2] not in module._non_persistent_buffers_set:
+                yield name, buffer
 
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
