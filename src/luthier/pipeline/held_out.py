@@ -69,10 +69,10 @@ class ReadRows:
                 f"{cut[0]}: {'their' if many else 'its'} last {lost} are not judged"
             )
         if self.blocks:
-            many, number = len(self.blocks) > 1, sum(self.blocks.values())
+            many, total = len(self.blocks) > 1, sum(self.blocks.values())
             yield (
                 f"{count_of(len(self.blocks), 'held-out text')} {'are' if many else 'is'} longer than data.max_length, "
-                f"e.g. {next(iter(self.blocks))}: {'they are' if many else 'it is'} judged in {number} blocks, none of "
+                f"e.g. {next(iter(self.blocks))}: {'they are' if many else 'it is'} judged in {total} blocks, none of "
                 "which sees the one before"
             )
 
