@@ -12,6 +12,9 @@ import numpy as np
 from luthier.core.errors import DataError
 from luthier.data.sources import read_rows
 
+TARGETS_FILE = "additional_metadata.csv"
+"""BBQ's own table of which answer agrees with the stereotype; lines that it leaves open cannot be judged."""
+
 
 @dataclass(frozen=True)
 class SentencePair:
@@ -102,7 +105,7 @@ def evenly(items: Sequence[Any], count: int | None) -> list[Any]:
 
 def _targets_beside(path: Path) -> dict[tuple[str, str, str], int]:
     """Return which answer agrees with the stereotype, by category, question and example."""
-    beside = path.with_name("additional_metadata.csv")
+    beside = path.with_name(TARGETS_FILE)
     if not beside.is_file():
         return {}
     return {

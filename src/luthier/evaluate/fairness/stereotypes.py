@@ -14,7 +14,13 @@ from luthier.core.wording import count_of
 from luthier.evaluate.examination import Figure, Finding, Picture, Subject
 from luthier.evaluate.fairness.likelihood import subject_likelihoods
 from luthier.evaluate.fairness.part import Part
-from luthier.evaluate.fairness.stereotype_files import BbqItem, evenly, read_bbq, read_crows_pairs
+from luthier.evaluate.fairness.stereotype_files import (
+    TARGETS_FILE,
+    BbqItem,
+    evenly,
+    read_bbq,
+    read_crows_pairs,
+)
 from luthier.evaluate.shares import share_interval
 from luthier.evaluate.statistics import Interval
 from luthier.objectives.contract import Table
@@ -113,12 +119,13 @@ def examine_bbq(paths: Sequence[Path], max_items: int | None, subject: Subject, 
             )
         )
     if num_unclear:
+        has_table = all(path.with_name(TARGETS_FILE).is_file() for path in paths)
         part.findings.append(
             Finding(
                 f"BBQ: {count_of(num_unclear, 'line')} without a single stereotyped answer are left out.",
                 evidence="both people belong to the named group, or neither",
-                cure="lay BBQ's additional_metadata.csv beside the files",
-                is_bad=True,
+                cure="" if has_table else f"lay BBQ's {TARGETS_FILE} beside the files",
+                is_bad=not has_table,
             )
         )
     lines = []
