@@ -89,7 +89,7 @@ class TestPage:
     def test_it_tells_what_was_measured(self) -> None:
         text = _plain(Page(render_report(_content())))
         for told in ("2 → 1.5", "+25.0%", "+20.0% to +30.0%", "1.4 to 1.6", "p ≤ 0.0005", "p = 0.02", "95 %",
-                     "the base scores 0", "12,345", "for all metrics together 0.001", "effect medium",
+                     "the base scores 0", "12,345", "corrected 0.001", "medium effect, d = 0.61",
                      "of 20 sources", "eval_loss ≤ 1.7: is 1.5", "(nothing)"):  # fmt: skip
             assert told in text
 
