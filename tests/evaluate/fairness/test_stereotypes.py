@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from luthier.core.errors import DataError
-from luthier.evaluate.examination import Examined, Subject
+from luthier.evaluate.examination import Examined, Finding, Subject
 from luthier.evaluate.fairness.check import FairnessExamination
 from luthier.evaluate.fairness.likelihood import continuation_likelihoods
 from luthier.evaluate.fairness.stereotype_files import evenly, read_bbq, read_crows_pairs
@@ -129,6 +129,22 @@ def test_crows_pairs_faults(tmp_path: Path) -> None:
     path.write_text("sent_more,sent_less,bias_type\n", encoding="utf-8")
     with pytest.raises(DataError, match="no row"):
         read_crows_pairs(path)
+
+
+def test_lines_that_nobody_can_judge_are_told_with_a_cure_where_there_is_one(tmp_path: Path) -> None:
+    both_old = {"ans0": ["a", "old"], "ans1": ["b", "old"], "ans2": ["c", "unknown"]}
+    write_bbq(tmp_path / "Age.jsonl", bbq_line(), bbq_line(answer_info=both_old, example_id=5))
+
+    def told() -> Finding:
+        found = examine(subject_of(tmp_path), bbq=["Age.jsonl"])
+        (finding,) = [each for each in found.findings if "1 line" in each.text]
+        return finding
+
+    assert told().is_bad and "additional_metadata.csv" in told().cure
+    (tmp_path / "additional_metadata.csv").write_text(
+        "category,question_index,example_id,target_loc\nAge,1,0,0\n", encoding="utf-8"
+    )
+    assert not told().is_bad and not told().cure
 
 
 def test_bbq_roles(tmp_path: Path) -> None:
