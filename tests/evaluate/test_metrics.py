@@ -167,3 +167,16 @@ def test_the_effect_is_positive_where_the_result_is_better() -> None:
     assert loss.effect.size == "large"
     worse, _ = compare_losses(after, before, HOW)
     assert worse.effect is not None and worse.effect.value == pytest.approx(-loss.effect.value)
+
+
+def test_one_row_or_one_source_proves_nothing() -> None:
+    references = ["answer one", "answer two"]
+    alone = compare_answers(_questions(references[:1]), ["answer"], references[:1], ["chrf"], HOW)
+    together = compare_answers(
+        _questions(references), ["answer", "two"], references, ["chrf"], HOW, ["a", "a"]
+    )
+    losses = compare_losses(_losses(1.0, rows=1), _losses(0.8, rows=1), HOW)
+    for found in (*alone, *together, *losses):
+        assert found.improvement is not None and found.improvement.value > 0
+        assert (found.improvement.low, found.improvement.high) == (-math.inf, math.inf)
+        assert found.tuned.high == math.inf

@@ -67,7 +67,10 @@ def percentiles(drawn: Values, confidence: float, num_rows: int) -> tuple[float,
     """Return the ends of the expanded percentile interval.
 
     Draws themselves are taken, the outer ones: between an infinite draw and its neighbour nothing can be interpolated.
+    One row says nothing about how rows differ, so that its interval has no limits.
     """
+    if num_rows < 2:
+        return -math.inf, math.inf
     tail = expanded_tail(confidence, num_rows)
     low = np.quantile(drawn, tail, method="lower")
     return float(low), float(np.quantile(drawn, 1.0 - tail, method="higher"))
