@@ -111,6 +111,15 @@ def test_base_and_tuned_are_attacked_on_the_same_rows() -> None:
     assert rate.improvement.value == 0.0
 
 
+def test_intervals_of_shares_stay_within_0_and_1() -> None:
+    """Of eight rows, intervals are expanded so far that they passed 1, and one began at minus infinity."""
+    samples = [*GOOD[:4], *BAD[:4]]
+    found = _examined(samples, subject=_subject(samples, base=make_victim().model), attacks=["typing"])
+    for figure in found.figures:
+        for interval in (figure.value, figure.base):
+            assert interval is None or 0.0 <= interval.low <= interval.value <= interval.high <= 1.0
+
+
 def test_no_row_right_leaves_attacks_undefined_and_says_so() -> None:
     samples = [row("good film", "negative", n) for n in range(1, 6)]
     found = _examined(samples, attacks=["typing", "fgsm"])

@@ -121,7 +121,9 @@ def _share(worst: float) -> Callable[[Values], Values]:
 
 def _widened(interval: Interval, num_rows: int, confidence: float) -> Interval:
     low, high = wilson_interval(round(interval.value * num_rows), num_rows, confidence)
-    return Interval(interval.value, min(interval.low, low), max(interval.high, high))
+    # Intervals of few rows are expanded, beyond what a share can be.
+    value = interval.value
+    return Interval(value, max(min(interval.low, low, value), 0.0), min(max(interval.high, high, value), 1.0))
 
 
 def _gain(base: Interval, tuned: Interval, *, lower_is_better: bool) -> float:
