@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from luthier.evaluate.bert_score import bert_scores
+import luthier.evaluate.bert_score as bert_score
+from luthier.evaluate.bert_score import bert_score_figures, bert_scores
 from luthier.models.embed import Embedder
 from tests.models.tiny_encoder import save_tiny_encoder
 
@@ -44,3 +46,24 @@ def test_batches_change_nothing(tmp_path: Path) -> None:
         bert_scores(alone, texts, texts[::-1]), bert_scores(together, texts, texts[::-1]), strict=True
     ):
         assert tuple(one) == pytest.approx(tuple(other), abs=1e-5)
+
+
+def test_an_encoder_is_loaded_once_until_its_weights_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def load(folder: str) -> Embedder:
+        loaded.append(folder)
+        return Embedder(folder)
+
+    monkeypatch.setattr(bert_score, "Embedder", load)
+    folder = str(save_tiny_encoder(tmp_path))
+    first, _, again = (
+        bert_score_figures([answer], ["good day"], folder) for answer in ("good", "x" * 99, "good")
+    )
+    assert len(loaded) == 1
+    np.testing.assert_array_equal(first, again)
+    save_tiny_encoder(tmp_path, seed=1)
+    assert not np.array_equal(bert_score_figures(["good"], ["good day"], folder), first)
+    assert len(loaded) == 2

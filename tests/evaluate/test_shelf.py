@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from torch import nn
 
 import luthier.pipeline.evaluation as evaluation
 import luthier.pipeline.job as job_module
+from luthier.core.files import read_json
 from luthier.evaluate.shelf import Shelf
-from luthier.models.load import leaves_base_alone, load_model, load_trained
-from luthier.models.shared_weights import over_same_weights
+from luthier.models.load import load_model, load_trained
+from luthier.models.shared_weights import leaves_base_alone, over_same_weights
 from tests.tiny_job import luthier, save_tiny_base, write_recipe
 
 
@@ -103,6 +105,58 @@ def test_an_adapter_that_starts_from_the_bases_weights_gets_a_base_of_its_own(tm
     tuned = get_peft_model(base, LoraConfig(init_lora_weights="pissa", target_modules="all-linear"))
     tuned.save_pretrained(tmp_path / "adapter")
     assert not leaves_base_alone(tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    "options", [{"trainable_token_indices": [3, 5]}, {"modules_to_save": ["lm_head"]}], ids=["rows", "whole"]
+)
+def test_an_adapter_with_rows_or_whole_weights_of_the_base_gets_a_base_of_its_own(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    base = load_model(save_tiny_base(tmp_path / "base"), dtype=torch.float32)
+    get_peft_model(base, LoraConfig(target_modules=["q_proj"], **options)).save_pretrained(
+        tmp_path / "adapter"
+    )
+    assert not leaves_base_alone(tmp_path / "adapter")
+
+
+def test_an_adapter_with_a_saved_embedding_gets_a_base_of_its_own(tmp_path: Path) -> None:
+    """PEFT would write the saved embedding into the base's own."""
+    base = load_model(save_tiny_base(tmp_path / "base"), dtype=torch.float32)
+    tuned = get_peft_model(base, LoraConfig(target_modules=["q_proj"]))
+    tuned.save_pretrained(tmp_path / "adapter", save_embedding_layers=True)
+    assert not leaves_base_alone(tmp_path / "adapter")
+
+
+def test_a_run_whose_vocabulary_outgrows_the_base_can_be_examined(tmp_path: Path) -> None:
+    evaluate = {
+        "num_generations": 0,
+        "bootstrap_samples": 50,
+        "fitting": {"rows": 4},
+        "generalization": {"ability": ["english"], "rows": 2},
+        "memorization": {"num_rows": 8, "prefix_tokens": [2], "continuation_tokens": 4},
+    }
+    tokens = [f"<|mark{number}|>" for number in range(4)]
+    recipe = write_recipe(
+        tmp_path,
+        vocabulary={"add_tokens": ["black", "white"], "add_special_tokens": tokens},
+        evaluate=evaluate,
+    )
+    done = luthier("run", recipe, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    rows = load_model(tmp_path / "base", dtype=torch.float32).get_input_embeddings().weight.shape[0]
+    assert read_json(run / "receipt.json")["vocabulary"]["embedding_rows"] > rows
+    found = read_json(run / "report" / "report.json")["examinations"]
+    assert {"fitting", "generalization", "memorization"} <= {str(each["name"]) for each in found}
+    assert "the base is not examined" in done.stderr
+    figures = [figure for each in found for figure in each["figures"]]
+    assert any(figure["value"] is not None for figure in figures)
+    assert all(figure["base"] is None for figure in figures)
+    done = luthier("evaluate", run / "model", "--data", "rows.json", "--set", "evaluate.fitting={rows: 4}",
+                   "--set", "data.train=[{path: rows.json}]", "-o", "out", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the base is not examined" in done.stderr
 
 
 def test_a_report_with_three_examinations_loads_each_model_once(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luthier.models.embed import Embedder
+from luthier.models.load import locate_base, weights_hash
 
 
 class BertScore(NamedTuple):
@@ -54,8 +57,17 @@ def bert_score_figures(
         references: N texts.
         encoder: A catalogue name, a folder or a hub id.
     """
-    scores = bert_scores(Embedder(encoder), answers, references)
+    folder = locate_base(encoder)
+    scores = bert_scores(_encoder(folder, weights_hash(folder)), answers, references)
     return np.array([[score.f1, 1.0] for score in scores])
+
+
+# A report asks for each side, task and champion. One encoder can serve them all: it is in evaluation mode, reads
+# texts without gradients, and keeps nothing of them that a score depends on.
+@lru_cache(maxsize=1)
+def _encoder(folder: Path, content: str) -> Embedder:
+    """Return the encoder in a folder, loaded once as long as it holds the same ``content`` (`weights_hash`)."""
+    return Embedder(str(folder))
 
 
 def _score(answer_AD: NDArray[np.float32], reference_RD: NDArray[np.float32]) -> BertScore:

@@ -250,14 +250,6 @@ def is_adapter(folder: Path) -> bool:
     return (folder / "adapter_config.json").is_file()
 
 
-def leaves_base_alone(folder: Path) -> bool:
-    """Whether an adapter in a folder neither needs its base in 4 bits nor starts by changing the base's weights."""
-    record = ResultRecord.load(folder)
-    # PiSSA, OLoRA and the like take their first values out of the base.
-    start = read_json(folder / "adapter_config.json").get("init_lora_weights", True)
-    return (record is None or record.four_bit is None) and start in (True, False, "gaussian")
-
-
 def base_of_adapter(folder: Path) -> Path:
     """Return the folder of the base that an adapter was trained on.
 

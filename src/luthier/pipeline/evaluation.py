@@ -20,8 +20,8 @@ from luthier.evaluate.stage import evaluate
 from luthier.evaluate.statistics import Resampling
 from luthier.evaluate.task import evaluate_task
 from luthier.methods.contract import Method
-from luthier.models.load import is_adapter, leaves_base_alone, load_trained
-from luthier.models.shared_weights import over_same_weights
+from luthier.models.load import is_adapter, load_trained
+from luthier.models.shared_weights import brings_token_rows, leaves_base_alone, over_same_weights
 from luthier.pipeline.champion import champion_uri, find_champion
 from luthier.pipeline.job import Job
 from luthier.pipeline.partner import side_of
@@ -36,8 +36,7 @@ def evaluate_fingerprint(job: Job) -> str:
 def asked_hash(job: Job) -> str:
     """Return the hash of what a recipe asks of a model, and of the files that it asks with."""
     recipe, folder = job.recipe, job.plan.recipe_folder
-    sections = recipe.evaluate.examinations.values()
-    files = [content_hash(folder / name) for section in sections for name in section.files_in(folder)]
+    files = [content_hash(folder / name) for name in recipe.evaluate.files_in(folder)]
     champion = champion_uri(job)
     return fingerprint(
         recipe.evaluate.model_dump(exclude_none=True),
@@ -95,6 +94,11 @@ def judge(
     if champion is not None and champion.partner is not None:
         champion = replace(champion, partner=_kept(champion.partner, subject))
     partner = partner and _kept(partner, subject)
+    if subject.load_base is not None and has_other_tokens(job, model_folder):
+        if recipe.evaluate.examinations:
+            message = "the base is not examined: the model's vocabulary has tokens that the base never saw"
+            job.events.emit("notice", message=message)
+        subject = replace(subject, load_base=None)
     asked = Asked(subject, recipe.evaluate, recipe.gates, story, folder, digest, job.events, champion)
     if evaluator is not None:
         return evaluate_task(
@@ -116,6 +120,15 @@ def _kept(partner: Partner, subject: Subject) -> Partner:
     if isinstance(partner.load, Kept):
         return partner
     return replace(partner, load=subject.shelf.keep(partner.load))
+
+
+def has_other_tokens(job: Job, folder: Path) -> bool:
+    """Whether a model reads texts as tokens that its base does not have, or that mean others there.
+
+    Examinations ask both models by the model's tokenizer, so such a base cannot be asked; losses and answers are
+    compared all the same, for their partner has a tokenizer of its own.
+    """
+    return job.vocabulary is not None or (is_adapter(folder) and brings_token_rows(folder))
 
 
 def base_of(job: Job, subject: Subject) -> Partner | None:

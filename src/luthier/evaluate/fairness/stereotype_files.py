@@ -11,9 +11,7 @@ import numpy as np
 
 from luthier.core.errors import DataError
 from luthier.data.sources import read_rows
-
-TARGETS_FILE = "additional_metadata.csv"
-"""BBQ's own table of which answer agrees with the stereotype; lines that it leaves open cannot be judged."""
+from luthier.recipe.evaluate_sections.fairness import TARGETS_FILE
 
 
 @dataclass(frozen=True)

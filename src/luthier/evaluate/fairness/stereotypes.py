@@ -15,7 +15,6 @@ from luthier.evaluate.examination import Figure, Finding, Picture, Subject
 from luthier.evaluate.fairness.likelihood import subject_likelihoods
 from luthier.evaluate.fairness.part import Part
 from luthier.evaluate.fairness.stereotype_files import (
-    TARGETS_FILE,
     BbqItem,
     evenly,
     read_bbq,
@@ -24,6 +23,7 @@ from luthier.evaluate.fairness.stereotype_files import (
 from luthier.evaluate.shares import share_interval
 from luthier.evaluate.statistics import Interval
 from luthier.objectives.contract import Table
+from luthier.recipe.evaluate_sections.fairness import TARGETS_FILE
 
 Flags = NDArray[np.bool_]
 

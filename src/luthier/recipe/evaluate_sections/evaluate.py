@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from luthier.core.model_files import files_of_model
 from luthier.recipe.evaluate_sections.benchmarks import BenchmarksSection
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 from luthier.recipe.evaluate_sections.fairness import FairnessSection
@@ -84,3 +86,13 @@ class EvaluateSection(Section):
         """Sections of the examinations that are asked for, by their key, in the order of the schema."""
         values = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in values if isinstance(value, ExaminationSection)}
+
+    def files_in(self, folder: Path) -> tuple[str, ...]:
+        """Return the files that a report follows from besides the rows: of examinations and of the encoder.
+
+        Args:
+            folder: Of the recipe.
+        """
+        found = [name for section in self.examinations.values() for name in section.files_in(folder)]
+        encoder = Path(self.bert_score_encoder).expanduser()
+        return (*found, *(files_of_model(encoder) if "bert_score" in self.metrics else ()))

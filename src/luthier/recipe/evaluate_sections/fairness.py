@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,6 +26,8 @@ RATE_FIGURES = (
 QUALITY_FIGURES = ("loss_difference", "f1_difference", "exact_match_difference")
 """Of other models, for each grouping: those of them that the task has."""
 BETWEEN_FIELDS = "+"
+TARGETS_FILE = "additional_metadata.csv"
+"""BBQ's own table of which answer agrees with the stereotype, read where it lies beside a file of BBQ."""
 
 _USED_WITH = {
     "groups": ("expected", "intersections", "positive", "compare_with", "min_group_rows", "small_groups"),
@@ -142,3 +145,8 @@ class FairnessSection(ExaminationSection):
     def files(self) -> tuple[str, ...]:
         """Files of stereotypes."""
         return (*((self.crows_pairs,) if self.crows_pairs else ()), *self.bbq)
+
+    def files_in(self, folder: Path) -> tuple[str, ...]:
+        """Return `files`, and BBQ's own tables that lie beside them."""
+        tables = dict.fromkeys(str(Path(name).with_name(TARGETS_FILE)) for name in self.bbq)
+        return (*self.files, *(name for name in tables if (folder / name).is_file()))

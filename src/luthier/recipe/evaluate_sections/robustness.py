@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from luthier.core.model_files import files_of_model
+from luthier.core.wordnet_folder import wordnet_files
 from luthier.recipe.evaluate_sections.examination import ExaminationSection
 from luthier.recipe.section import Fraction, PositiveInt
 
@@ -123,3 +126,12 @@ class RobustnessSection(ExaminationSection):
     def files(self) -> tuple[str, ...]:
         """The synonym file."""
         return (self.synonym_file,) if self.synonym_file else ()
+
+    def files_in(self, folder: Path) -> tuple[str, ...]:
+        """Return `files`, those of WordNet where synonyms come from it, and those of the embedder's folder."""
+        uses_wordnet = "synonyms" in self.attacks and self.synonym_file is None
+        found = [*self.files, *(wordnet_files(self.wordnet) if uses_wordnet else ())]
+        if self.embedder is not None:
+            beside = folder / self.embedder  # looked for beside the recipe first
+            found += files_of_model(beside if beside.is_dir() else Path(self.embedder).expanduser())
+        return tuple(found)
