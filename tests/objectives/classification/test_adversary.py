@@ -59,15 +59,20 @@ def _adversary(*, given_truth: bool = False, weight: float = 2.0, **keys: Any) -
 
 
 def _objective(**fairness: Any) -> Any:
+    return _objective_with({}, _samples(), **fairness)
+
+
+def _objective_with(keys: dict[str, Any], samples: list[Sample], **fairness: Any) -> Any:
     section = ClassificationObjective.model_validate(
         {
             "name": "classification",
+            **keys,
             "fairness": {"method": "adversary", "by": "kind", "positive": "good", **fairness},
         }
     )
     data = DataSection.model_validate({"train": [{"path": "x"}]})
     objective = build_objective(section, bert(), data, packing=False)
-    objective.encoder.learn(_samples())  # type: ignore[attr-defined]
+    objective.encoder.learn(samples)  # type: ignore[attr-defined]
     return objective
 
 
@@ -100,7 +105,7 @@ def test_finite_differences(given_truth: bool) -> None:
     def own_loss(odds_B: torch.Tensor) -> float:
         adversary._seen.clear()
         adversary.loss(odds_B, is_B, group_B)
-        return float(adversary._seen[0][0]) / 4
+        return float(adversary._seen[0][0])
 
     odds_B.requires_grad_()
     term = adversary.loss(odds_B, is_B, group_B)
@@ -172,6 +177,85 @@ def test_guessing_costs_the_same_whatever_the_sizes_of_groups(given_truth: bool)
     assert adversary.report() == {}  # nobody had a group: there is nothing to tell
 
 
+def _weighed_samples() -> list[Sample]:
+    """Eight rows, most of them bad, of which some count more than others."""
+    labels = ("good", "bad", "bad", "bad", "good", "bad", "bad", "bad")
+    return [
+        Sample("a", n, text="ab" * (1 + n % 2), labels=(label,), attributes={"kind": "xy"[n % 3 == 0]},
+               weight=2.0 if n % 4 == 1 else 1.0)
+        for n, label in enumerate(labels)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("criterion", ["demographic_parity", "equalized_odds"])
+def test_eight_batches_of_a_weighed_row_are_one_batch_of_eight(criterion: str) -> None:
+    samples = _weighed_samples()
+    objective = _objective_with({"class_weights": "balanced"}, samples, weight=4.0, criterion=criterion)
+    rows = [objective.encoder(sample)[0] for sample in samples]
+    assert len({row.weight for row in rows}) > 2
+    model, _ = make("bert", objective.head)
+    adversary = objective.hooks
+    adversary.before_step(model, Progress(50, 100, 10))
+
+    def gradients(batches: list[Any]) -> dict[str, torch.Tensor]:
+        for module in (model, adversary.network):
+            module.zero_grad()
+        total = sum(batch.weight for batch in batches)
+        for batch in batches:
+            (objective.loss(model, batch).total / total).backward()  # as the loop does it
+        named = [*model.named_parameters(), *adversary.network.named_parameters(prefix="adversary")]
+        return {name: value.grad.clone() for name, value in named if value.grad is not None}
+
+    whole = gradients([objective.collate(rows)])
+    first = adversary.report()
+    parts = gradients([objective.collate([row]) for row in rows])
+    assert whole.keys() == parts.keys() and whole["adversary.0.weight"].abs().max() > 1e-4
+    for name, gradient in whole.items():
+        torch.testing.assert_close(parts[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+    assert adversary.report() == pytest.approx(first)
+    assert first["adversary_guessing"] == pytest.approx(math.log(2))
+
+
+def test_groups_count_alike_by_the_weights_of_their_rows() -> None:
+    samples = _weighed_samples()
+    objective = _objective_with({"class_weights": {"good": 3.0}}, samples, criterion="demographic_parity")
+    # Of x: two bad rows of weight 1, two of weight 2 and a good one of factor 3; of y: two bad ones and a good one.
+    assert objective.encoder.groups.counts() == {"x": 9.0, "y": 5.0}
+    weight_of = {name: 0.0 for name in "xy"}
+    factors = objective.hooks._row_weights[0].tolist()
+    for sample in samples:
+        kind = sample.attributes["kind"]
+        weight_of[kind] += objective.encoder(sample)[0].weight * factors["xy".index(kind)]
+    assert weight_of["x"] == pytest.approx(weight_of["y"]) == pytest.approx(7.0)
+
+
+def test_guessing_where_a_group_has_no_rows_of_one_truth() -> None:
+    """Rows with and without the label: x 5 and 5, y 3 and 4, z 0 and 6."""
+    counts = {"x": (5, 5), "y": (3, 4), "z": (0, 6)}
+    samples = [
+        Sample("a", 1, text="a", labels=(label,), attributes={"kind": kind})
+        for kind, numbers in counts.items()
+        for label, number in zip(("good", "bad"), numbers, strict=True)
+        for _ in range(number)
+    ]
+    groups = _groups(samples, given_truth=True)
+    adversary = GroupAdversary(groups, given_truth=True, weight=1.0, learning_rate=0.05)
+    for parameter in adversary.network.parameters():
+        parameter.data.zero_()
+    read_truth, out = adversary.network[0], adversary.network[2]
+    read_truth.weight.data[0, 4] = 20.0  # one hidden value says whether the row has the label …
+    out.weight.data[2, 0] = -50.0  # … and rules z out there: all else is a guess
+    is_B = torch.tensor([sample.labels == ("good",) for sample in samples])
+    group_B = torch.tensor(["xyz".index(sample.attributes["kind"]) for sample in samples])
+    adversary.loss(torch.randn(len(samples)), is_B, group_B)
+    told = adversary.report()
+    assert told["adversary_guessing"] == pytest.approx((8 * math.log(2) + 15 * math.log(3)) / 23)
+    assert told["adversary_loss"] == pytest.approx(told["adversary_guessing"])
+    plain = GroupAdversary(_groups(samples), given_truth=False, weight=1.0, learning_rate=0.05)
+    plain.loss(torch.randn(len(samples)), is_B, group_B)
+    assert plain.report()["adversary_guessing"] == pytest.approx(math.log(3))
+
+
 @pytest.mark.parametrize("tells", [True, False])
 def test_it_finds_the_group_where_the_answers_tell_it(tells: bool) -> None:
     adversary = _adversary(weight=1.0)
@@ -231,7 +315,9 @@ def test_a_resumed_run_is_bit_equal_and_the_log_tells_of_the_adversary(tmp_path:
     resumed, same = _train(tmp_path / "b")
     steps = [e for e in read_events(tmp_path / "a/events.jsonl") if e["kind"] == "train_step"]
     assert len(steps) == 8
-    assert all(e["adversary_loss"] > 0 and e["adversary_guessing"] == math.log(2) for e in steps)
+    assert all(
+        e["adversary_loss"] > 0 and e["adversary_guessing"] == pytest.approx(math.log(2)) for e in steps
+    )
     assert steps[0]["adversary_loss"] != steps[-1]["adversary_loss"]
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     one, two = adversary.state(SMALL), same.state(SMALL)

@@ -58,6 +58,7 @@ class ClassificationEncoder:
         found = classes.as_json()
         if self.groups:
             self.groups.check(classes.labels)
+            self.groups.weigh(dict(zip(classes.labels, classes.weights, strict=True)))
             found |= self.groups.as_json()
         self.recall(found)
         return found

@@ -1,8 +1,7 @@
-"""Groups of the training rows of a classifier: counted by class, so that training can make their treatment alike."""
+"""Groups of the training rows of a classifier: weighed by class, so that training can make their treatment alike."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,19 +23,27 @@ class TrainingGroups:
         self._positive = positive
         self._given_truth = given_truth
         self.names: tuple[str, ...] = ()
-        self.rows: dict[str, dict[str, int]] = {}
-        """Training rows of each group, by label."""
+        self.rows: dict[str, dict[str, float]] = {}
+        """Training rows of each group, by label, each by its weight in the loss."""
 
     def counting(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yield the same samples and count those with one label and a group."""
-        counts: dict[str, Counter[str]] = {}
+        """Yield the same samples and count those with one label and a group, each by its weight."""
+        counts: dict[str, dict[str, float]] = {}
         for sample in samples:
             value = sample.attributes.get(self._by)
             if value and sample.labels is not None and len(sample.labels) == 1:
-                counts.setdefault(value, Counter()).update(sample.labels)
+                own, label = counts.setdefault(value, {}), sample.labels[0]
+                own[label] = own.get(label, 0.0) + sample.weight
             yield sample
         self.rows = {name: dict(sorted(counts[name].items())) for name in sorted(counts)}
         self.names = tuple(self.rows)
+
+    def weigh(self, factors: Mapping[str, float]) -> None:
+        """Multiply what was counted by the factor of each class; labels without one are of rows that do not train."""
+        self.rows = {
+            name: {label: count * factors[label] for label, count in rows.items() if label in factors}
+            for name, rows in self.rows.items()
+        }
 
     def check(self, labels: Sequence[str]) -> None:
         """Refuse rows among which there is nothing to pull together.
@@ -73,8 +80,8 @@ class TrainingGroups:
                     cure="criterion: demographic_parity, or add such rows of the other groups",
                 )
 
-    def counts(self, *, has_label: bool | None = None) -> dict[str, int]:
-        """Return the training rows of each group; of those that have the label or not, where that is asked."""
+    def counts(self, *, has_label: bool | None = None) -> dict[str, float]:
+        """Return each group's weighted training rows; of those that have the label or not, where that is asked."""
         return {
             name: sum(count for label, count in rows.items() if has_label in (None, label == self._positive))
             for name, rows in self.rows.items()

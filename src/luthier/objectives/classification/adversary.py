@@ -55,8 +55,9 @@ def log_odds(logits_BC: torch.Tensor, number: int) -> torch.Tensor:
 class GroupAdversary(StepHooks):
     """A small network with an optimizer of its own; the model's weights never contain it.
 
-    Groups count alike in its loss, whatever their sizes: guessing then costs ln G, and the classifier cannot please an
-    adversary that always says the largest group.
+    Groups count alike in its loss, whatever their rows weigh together: guessing then costs ln G, and the classifier
+    cannot please an adversary that always says the largest group. Where it is told the truth, groups count alike among
+    the rows of each kind, and guessing costs ln of the groups that have such rows.
 
     Args:
         groups: Of the training rows.
@@ -73,6 +74,8 @@ class GroupAdversary(StepHooks):
         self._factor = 0.0
         parts = (True, False) if given_truth else (None,)
         self._row_weights = torch.tensor([_balanced(groups.counts(has_label=part)) for part in parts])
+        # Told the truth, it need not guess a group that has no such rows.
+        self._guessing = (self._row_weights > 0).sum(dim=1).clamp(min=1).log()
         self._num_groups = len(groups.names)
         self._learning_rate = learning_rate
         self._begin()
@@ -91,26 +94,36 @@ class GroupAdversary(StepHooks):
         """Begin anew: the cost of a step may have been measured with this objective before."""
         self._begin()
 
-    def loss(self, odds_B: torch.Tensor, is_B: torch.Tensor, group_B: torch.Tensor) -> torch.Tensor:
-        """Return a term of value 0 with the adversary's gradient, reversed towards the classifier.
+    def loss(
+        self,
+        odds_B: torch.Tensor,
+        is_B: torch.Tensor,
+        group_B: torch.Tensor,
+        label_weight_B: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return a term of value 0 with the gradient of the adversary's summed loss, reversed towards the classifier.
 
-        The value is 0 so that the loss that is logged stays the classifier's; the adversary's own is in `report`.
+        The value is 0 so that the loss that is logged stays the classifier's; the adversary's own is in `report`. The
+        loop divides the sum by the weights of all rows of the step: micro-batches are together one large batch.
 
         Args:
             odds_B: Log-odds of the label, as the classifier says, float32.
             is_B: Whether rows have the label.
             group_B: Number of each row's group; rows below 0 have none and tell the adversary nothing.
+            label_weight_B: Weight of each row in the loss; None where every row weighs 1.
         """
         part_B = (~is_B).long() if self._given_truth else torch.zeros_like(group_B).long()
         known_B = group_B.clamp(min=0).long()
         weight_B = self._row_weights.to(odds_B.device)[part_B, known_B] * (group_B >= 0)
+        if label_weight_B is not None:
+            weight_B = weight_B * label_weight_B
         with torch.autocast(odds_B.device.type, enabled=False):
             scores_BG = self.network(self._read(reverse_gradient(odds_B, self._factor), is_B))
             losses_B = functional.cross_entropy(scores_BG, known_B, reduction="none")
         total = (weight_B * losses_B).sum()
-        self._seen.append(torch.stack([total.detach(), weight_B.sum()]))
-        mean = total / len(odds_B)
-        return mean - mean.detach()
+        guessed = (weight_B * self._guessing.to(odds_B.device)[part_B]).sum()
+        self._seen.append(torch.stack([total.detach(), guessed, weight_B.sum()]))
+        return total - total.detach()
 
     def _read(self, odds_B: torch.Tensor, is_B: torch.Tensor) -> torch.Tensor:
         """Return what the adversary reads: log-odds and probability, given the truth for rows of each kind apart."""
@@ -132,14 +145,14 @@ class GroupAdversary(StepHooks):
         self._optimizer.zero_grad(set_to_none=True)
 
     def report(self) -> dict[str, float]:
-        """Return the adversary's mean loss since the last report, and what guessing costs."""
+        """Return the adversary's mean loss since the last report, and what guessing costs on the same rows."""
         if not self._seen:
             return {}
-        total, weight = torch.stack(self._seen).sum(dim=0).tolist()
+        total, guessed, weight = torch.stack(self._seen).sum(dim=0).tolist()
         self._seen = []
         if not weight:
             return {}
-        return {"adversary_loss": total / weight, "adversary_guessing": math.log(self._num_groups)}
+        return {"adversary_loss": total / weight, "adversary_guessing": guessed / weight}
 
     def state(self, model: Any) -> dict[str, torch.Tensor]:
         """Return network and moments."""
@@ -166,7 +179,7 @@ class GroupAdversary(StepHooks):
                         )
 
 
-def _balanced(counts: Mapping[str, int]) -> list[float]:
+def _balanced(counts: Mapping[str, float]) -> list[float]:
     """Return the factor of each group's rows that makes all groups count alike; 0 where there is nothing to compare."""
     present = [count for count in counts.values() if count]
     if len(present) < 2:

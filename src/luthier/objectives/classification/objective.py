@@ -82,8 +82,7 @@ class Classification:
             loss_B = loss_B * batch.label_weights
         total = loss_B.sum()
         if self._fairness is not None and model.training:
-            # The loop divides by the weights of all rows of the step, so that a batch's penalty counts by its share.
-            total = total + batch.weight * self._penalty(logits_BC, batch.labels, self._fairness)
+            total = total + self._penalty(logits_BC, batch, self._fairness)
         return Loss(total, batch.num_supervised, {})
 
     @property
@@ -101,21 +100,23 @@ class Classification:
             )
         return self._adversary
 
-    def _penalty(
-        self, logits_BC: torch.Tensor, labels: torch.Tensor, fairness: FairnessPenalty
-    ) -> torch.Tensor:
-        """Return the weighted distance between groups in the batch, or the adversary's loss behind its reversal."""
+    def _penalty(self, logits_BC: torch.Tensor, batch: Batch, fairness: FairnessPenalty) -> torch.Tensor:
+        """Return the weighted distance between groups in the batch, or the adversary's loss behind its reversal.
+
+        The loop divides by the weights of all rows of the step: a distance counts by the batch's share of them.
+        """
         assert self.encoder.classes is not None
+        labels = batch.labels
         number = self.encoder.classes.labels.index(fairness.positive)
         is_B = labels[:, 0] == number
         if fairness.method == "adversary":
             adversary = self.hooks
             assert adversary is not None, "groups are known once rows are encoded"
-            return adversary.loss(log_odds(logits_BC, number), is_B, labels[:, 1])
+            return adversary.loss(log_odds(logits_BC, number), is_B, labels[:, 1], batch.label_weights)
         chance_B = logits_BC.float().softmax(dim=1)[:, number]
         everyone_B = torch.ones_like(is_B)
         parts = (everyone_B,) if fairness.criterion == "demographic_parity" else (is_B, ~is_B)
-        return fairness.weight * group_distance(chance_B, labels[:, 1], parts)
+        return batch.weight * fairness.weight * group_distance(chance_B, labels[:, 1], parts)
 
     def item_losses(self, model: Any, batch: Batch) -> torch.Tensor:
         """Return the plain loss of each row."""
