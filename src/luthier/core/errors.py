@@ -6,7 +6,7 @@ The tree, with the exit code that the command line gives it::
     ├── RecipeError                 2   one or more faults in a recipe
     ├── DataError                   2   rows that cannot be read, masked or split
     ├── TemplateError               2   a chat template that cannot be masked or served safely
-    ├── ModelError                  2   a base or a saved model that cannot be loaded
+    ├── ModelError                  2   a base or a saved model that cannot be loaded, or answers with NaN
     ├── MissingDependencyError      2   an extra that is not installed
     ├── TrainingError               2
     │   ├── NonFiniteLossError      2   the loss is NaN or infinite; the rows are named
@@ -80,7 +80,7 @@ class TemplateError(LuthierError):
 
 
 class ModelError(LuthierError):
-    """A base or a saved model that cannot be found or loaded."""
+    """A base or a saved model that cannot be found or loaded, or whose answers are no numbers."""
 
 
 class MissingDependencyError(LuthierError):
