@@ -13,6 +13,7 @@ from luthier.core.files import read_json
 from tests.tiny_job import Done, luthier, write_recipe
 
 LITTLE = "evaluate={metrics: [perplexity], num_generations: 0, bootstrap_samples: 100}"
+LITTLE_OF_CLASSES = "evaluate={metrics: [accuracy], bootstrap_samples: 100}"
 GROUPS = {"warm": ("red", "pink", "brown"), "cold": ("blue", "green", "grey")}
 
 
@@ -76,6 +77,23 @@ def test_a_folder_with_the_same_rows_has_the_same_loss_whoever_reads_them(folder
         assert by_folder[metric]["tuned"] == pytest.approx(by_run[metric]["tuned"], rel=1e-6)
         assert by_folder[metric]["base"]["value"] == pytest.approx(by_run[metric]["base"]["value"], rel=1e-2)
         assert by_folder[metric]["partner"] == "base"
+
+
+@pytest.mark.parametrize(("field", "sources"), [("animal", 2), (None, None)])
+def test_rows_that_share_a_source_are_drawn_together(
+    folder: Path, field: str | None, sources: int | None
+) -> None:
+    rows = [
+        {"text": f"a {colour} {animal}", "label": label, "animal": animal}
+        for label, colours in GROUPS.items()
+        for colour in colours
+        for animal in ("fox", "dog")
+    ]
+    write_lines(folder / "grouped.jsonl", rows)
+    grouped = ("--set", f"data.eval.group_by={field}") if field else ()
+    report = report_of(folder, "sorts/model", "--data", "grouped.jsonl", "--set", LITTLE_OF_CLASSES, *grouped)
+    accuracy = metrics_of(report)["accuracy"]
+    assert (accuracy["num_rows"], accuracy["num_clusters"]) == (12, sources)
 
 
 def test_a_base_stands_alone_and_against_another_model(folder: Path) -> None:

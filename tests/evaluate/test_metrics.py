@@ -10,8 +10,16 @@ import pytest
 
 from luthier.evaluate.answers import Question
 from luthier.evaluate.loss import RowLosses
-from luthier.evaluate.metrics import Comparison, compare_answers, compare_losses, with_adjusted_tests
+from luthier.evaluate.metrics import (
+    Comparison,
+    compare_answers,
+    compare_figures,
+    compare_losses,
+    of_distance,
+    with_adjusted_tests,
+)
 from luthier.evaluate.statistics import Resampling
+from luthier.objectives.classification.calibration import calibration_error, calibration_figures
 
 HOW = Resampling(500, 0.95, seed=1)
 
@@ -180,3 +188,26 @@ def test_one_row_or_one_source_proves_nothing() -> None:
         assert found.improvement is not None and found.improvement.value > 0
         assert (found.improvement.low, found.improvement.high) == (-math.inf, math.inf)
         assert found.tuned.high == math.inf
+
+
+def _calibration(too_sure: float, seed: int, rows: int = 200) -> Comparison:
+    """Return the calibration error of a model whose answers are right less often than it says, by so much."""
+    generator = np.random.default_rng(seed)
+    sure = generator.uniform(0.5, 1.0, size=(rows, 1))
+    right = generator.uniform(size=(rows, 1)) < sure - too_sure
+    figures = calibration_figures(sure, right)
+    found = compare_figures("c", "", figures, figures, calibration_error, HOW, lower_is_better=True)
+    return of_distance(found)
+
+
+def test_the_interval_of_a_calibration_error_allows_for_its_bias() -> None:
+    """Chance alone takes a perfect model away from 0, and resamples further: percentiles would never reach 0."""
+    perfect = [_calibration(0.0, seed) for seed in range(60)]
+    assert np.mean([found.tuned.value for found in perfect]) > 0.04
+    assert np.mean([found.tuned.low < 0.01 for found in perfect]) > 0.8
+    too_sure = [_calibration(0.3, seed) for seed in range(60)]
+    assert np.mean([found.tuned.low <= 0.3 <= found.tuned.high for found in too_sure]) > 0.85
+    assert all(found.tuned.low > 0.1 for found in too_sure)
+    for found in (*perfect, *too_sure):
+        assert 0 <= found.tuned.low <= found.tuned.value <= found.tuned.high
+        assert found.improvement is None

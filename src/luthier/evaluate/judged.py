@@ -85,10 +85,11 @@ def _of_comparison(comparison: Comparison) -> Judged:
 
 
 def _gain_of(comparison: Comparison) -> Gain:
-    return Gain(
-        comparison.improvement,
-        f"the {comparison.partner} scores 0, so no relative improvement exists; use min",
-    )
+    use = "use max" if comparison.lower_is_better else "use min"
+    why = f"the {comparison.partner} scores 0, so no relative improvement exists; {use}"
+    if comparison.base is not None and comparison.base.value:
+        why = f"{comparison.metric} is a distance from 0, of which no relative improvement is told; {use}"
+    return Gain(comparison.improvement, why)
 
 
 def _of_figure(figure: Figure) -> Judged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from luthier.data.example import Example
 from luthier.data.sample import Sample
+from luthier.evaluate.clusters import Placed, clusters_of, sum_by_cluster
 from luthier.evaluate.examination import HeldOut, Subject
 from luthier.evaluate.loss import row_losses
 from luthier.objectives.contract import Measure, Objective, Values
@@ -21,6 +23,8 @@ _GOLDEN = 0.6180339887
 def measures_of(model: Any, subject: Subject, held_out: HeldOut) -> list[Measure]:
     """Return the measures of a model on some rows, the loss first, without dropout and gradient.
 
+    Rows that share a source are one line of the figures: one draw of every interval that is made of them.
+
     Args:
         model: As it is served.
         subject: Knows the objective and the type of the computation.
@@ -31,8 +35,17 @@ def measures_of(model: Any, subject: Subject, held_out: HeldOut) -> list[Measure
         said = evaluator.predict(
             model, held_out.rows, held_out.samples, dtype=subject.dtype, on_progress=lambda done: None
         )
-        return list(evaluator.measures(said, held_out.rows, held_out.samples))
-    return [loss_measure(model, subject.objective, held_out.rows, subject.dtype)]
+        measures = evaluator.measures(said, held_out.rows, held_out.samples)
+        return [_by_source(each, each.samples or held_out.samples, held_out.samples) for each in measures]
+    measure = loss_measure(model, subject.objective, held_out.rows, subject.dtype)
+    return [_by_source(measure, held_out.rows, held_out.samples)]
+
+
+def _by_source(measure: Measure, items: Sequence[Placed], samples: Sequence[Sample]) -> Measure:
+    shared = clusters_of(items, samples)
+    if shared is None:
+        return measure
+    return replace(measure, figures_NK=sum_by_cluster(measure.figures_NK.T, shared).T, samples=None)
 
 
 def loss_measure(model: Any, objective: Objective, rows: Sequence[Example], dtype: torch.dtype) -> Measure:
@@ -59,7 +72,8 @@ def spread(held_out: HeldOut, most: int, *, by_sample: bool) -> HeldOut:
     if by_sample:
         samples = held_out.samples
         return of_samples(held_out, [samples[number] for number in spread_numbers(len(samples), most)])
-    return HeldOut([held_out.rows[number] for number in spread_numbers(len(held_out.rows), most)], ())
+    rows = [held_out.rows[number] for number in spread_numbers(len(held_out.rows), most)]
+    return HeldOut(rows, held_out.samples)
 
 
 def of_samples(held_out: HeldOut, samples: Sequence[Sample]) -> HeldOut:

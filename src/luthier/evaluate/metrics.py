@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -80,6 +81,26 @@ def with_adjusted_tests(comparisons: Sequence[Comparison]) -> list[Comparison]:
         each if each.p_value is None else replace(each, p_adjusted=float(adjusted[test_of(each)]))
         for each in comparisons
     ]
+
+
+def of_distance(comparison: Comparison) -> Comparison:
+    """Return a metric that is a distance from 0, such as the calibration error, with intervals that allow for its bias.
+
+    Resamples are further from 0 than the sample, by about as much as the sample is further than the truth: the interval
+    is mirrored at the value (basic bootstrap) and ends at 0. A relative improvement over what is nearly 0 says nothing.
+
+    Reference: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.1.
+    """
+
+    def mirrored(found: Interval) -> Interval:
+        value = found.value
+        bias = max(0.0, (found.low + found.high) / 2 - value) if math.isfinite(found.low) else 0.0
+        # Near 0 the value itself is nearly all bias: without it once more, a perfect model would seldom reach 0.
+        low = max(0.0, 2 * value - found.high - bias)
+        return Interval(value, low, max(value, 2 * value - found.low))
+
+    base = None if comparison.base is None else mirrored(comparison.base)
+    return replace(comparison, base=base, tuned=mirrored(comparison.tuned), improvement=None)
 
 
 def alone(comparison: Comparison) -> Comparison:
@@ -271,6 +292,6 @@ def _effect(
 
 def _transformed(interval: Interval, transform: Callable[[Values], Values]) -> Interval:
     """Return the interval of a growing function: its ends go through the function."""
-    return Interval(
-        *(float(transform(np.array(end))) for end in (interval.value, interval.low, interval.high))
-    )
+    with np.errstate(over="ignore"):  # the upper end of few rows may be as good as none
+        ends = (float(transform(np.array(end))) for end in (interval.value, interval.low, interval.high))
+        return Interval(*ends)

@@ -44,12 +44,14 @@ class SameText:
         tuned: Of the result; counts are tokens of its vocabulary in both.
         characters: Predicted characters of each text.
         num_left_out: Texts that one of the two could not read.
+        texts: What was measured, in order: an example of each text.
     """
 
     base: RowLosses
     tuned: RowLosses
     characters: NDArray[np.int64]
     num_left_out: int
+    texts: Sequence[Example]
 
     def per_character(self) -> dict[str, float]:
         """Return nats per predicted character of both, and how many there are."""
@@ -80,8 +82,13 @@ def same_text(
     left_out = len(of_base.keys() | of_tuned.keys()) - len(shared)
     b, t = (np.array([of[text] for text in shared]).reshape(-1, 3) for of in (of_base, of_tuned))
     counts, characters = t[:, 1].astype(np.int64), t[:, 2].astype(np.int64)
+    example_of = {(row.source, row.row): row for row in tuned_rows}
     return SameText(
-        RowLosses(b[:, 0] / b[:, 2] * t[:, 2], counts), RowLosses(t[:, 0], counts), characters, left_out
+        RowLosses(b[:, 0] / b[:, 2] * t[:, 2], counts),
+        RowLosses(t[:, 0], counts),
+        characters,
+        left_out,
+        [example_of[text] for text in shared],
     )
 
 

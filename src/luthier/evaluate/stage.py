@@ -124,12 +124,12 @@ def _compare(
     """Return the metrics of the result, compared with those of a partner; ``story`` gets what the report tells."""
     subject, settings, side = asked.subject, asked.settings, partner.side
     rows, how = subject.held_out.rows, subject.how
-    both = (before.losses, tuned.losses)
+    both, measured = (before.losses, tuned.losses), rows
     if side is not None:
         same = same_text(before.losses, side.rows, side.tokenizer, tuned.losses, rows, subject.tokenizer)
-        both = (same.base, same.tuned)
+        both, measured = (same.base, same.tuned), same.texts
         story["same_text"] = {"left_out": same.num_left_out, **same.per_character()}
-    of_rows, of_questions = (clusters_of(some, subject.held_out.samples) for some in (rows, questions))
+    of_rows, of_questions = (clusters_of(some, subject.held_out.samples) for some in (measured, questions))
     answers, metrics, encoder = (before.answers, tuned.answers), settings.metrics, settings.bert_score_encoder
     found = compare_losses(*both, how, of_rows) if "perplexity" in settings.metrics else []
     if "byte_perplexity" in settings.metrics and side is None:

@@ -11,9 +11,9 @@ from typing import Any
 from luthier.core.errors import DataError
 from luthier.data.sample import Sample
 from luthier.evaluate.asked import Asked, Partner
-from luthier.evaluate.clusters import clusters_of
+from luthier.evaluate.clusters import clusters_of, sum_by_cluster
 from luthier.evaluate.judged import ChampionResult
-from luthier.evaluate.metrics import Clusters, Comparison, compare_figures
+from luthier.evaluate.metrics import Clusters, Comparison, compare_figures, of_distance
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
 from luthier.evaluate.report import Report, conclude
 from luthier.evaluate.statistics import Resampling, Values, sums_intervals
@@ -76,7 +76,7 @@ def evaluate_task(
                 of_others[-1], tuned, settings.metrics, how, samples, partner="champion"
             )
             result = replace(result, comparisons=against)
-    tables, details = evaluator.details(said, rows, samples, partial(_intervals, how))
+    tables, details = evaluator.details(said, rows, samples, partial(_intervals, how, samples))
     proofs: dict[str, Any] = {}
     if trained_loss is not None:
         reloaded = next(c.tuned.value for c in comparisons if c.metric == "eval_loss")
@@ -96,8 +96,15 @@ def evaluate_task(
 
 
 def _intervals(
-    how: Resampling, figures_NK: Values, statistic: Callable[[Values], Values]
+    how: Resampling,
+    samples: Sequence[Sample],
+    figures_NK: Values,
+    statistic: Callable[[Values], Values],
 ) -> tuple[Values, Values, Values]:
+    # Of several tasks, each has the rows of its own, of which only the metrics know what they share.
+    shared = clusters_of(samples, samples) if len(samples) == len(figures_NK) else None
+    if shared is not None:
+        figures_NK = sum_by_cluster(figures_NK.T, shared).T
     return sums_intervals(figures_NK, statistic, how)
 
 
@@ -126,12 +133,12 @@ def compare_measures(
             _clusters(one, samples),
             lower_is_better=one.lower_is_better,
         )
-        comparisons.append(replace(found, partner=partner))
+        comparisons.append(replace(of_distance(found) if one.is_distance else found, partner=partner))
     return comparisons
 
 
 def _clusters(measure: Measure, samples: Sequence[Sample]) -> Clusters:
-    """Return what each row of a measure shares with others; of several tasks, a measure has the rows of its own."""
-    task = measure.name.rpartition(".")[0]
-    own = [sample for sample in samples if not task or sample.task == task]
-    return clusters_of(own, own) if len(own) == len(measure.figures_NK) else None
+    """Return what each line of a measure shares with others."""
+    own = samples if measure.samples is None else measure.samples
+    assert len(own) == len(measure.figures_NK), f"{measure.name} has a line for each sample"
+    return clusters_of(own, own)

@@ -49,6 +49,9 @@ class Measure:
         figures_NK: A line per held-out row, float64.
         statistic: From sums [..., K] to the metric [...].
         lower_is_better: Direction.
+        is_distance: Whether it sums distances from 0, which chance makes larger in small samples and larger still in
+            resamples of them: intervals are mirrored at the value, and nothing is told relative to another model's.
+        samples: What the lines stand for, one a line; None where those are all that was measured, in their order.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Measure:
     figures_NK: Values
     statistic: Callable[[Values], Values]
     lower_is_better: bool = False
+    is_distance: bool = False
+    samples: Sequence[Sample] | None = None
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def _of_model(request: Request, events: EventLog) -> Report:
 def _rows_of(job: Job, sources: Sequence[Source]) -> ReadRows:
     """Return held-out rows from files, in the form that a job's objective judges."""
     folder = job.plan.recipe_folder if sources == job.recipe.data.eval.sources else Path.cwd()
-    entries = read_rows(sources, folder)
+    entries = read_rows(sources, folder, group_by=job.recipe.data.eval.group_by)
     samples = [entry for entry in entries if isinstance(entry, Sample)]
     made_here = "data" in job.artifacts
     head = job.objective.head if made_here else saved_head(Path(job.recipe.model.base))

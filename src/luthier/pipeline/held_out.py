@@ -29,7 +29,7 @@ class ReadRows:
     Args:
         held_out: Those that can be judged.
         rejections: Those that cannot.
-        content: Hash of the encoded rows.
+        content: Hash of the encoded rows, and of what they share.
         budget: Their tokens, and which of them are cut.
         blocks: Of each raw text that is longer than a block, by its place.
     """
@@ -77,17 +77,20 @@ class ReadRows:
             )
 
 
-def read_rows(sources: Sequence[Source], folder: Path) -> list[Sample | Rejection]:
+def read_rows(
+    sources: Sequence[Source], folder: Path, *, group_by: str | None = None
+) -> list[Sample | Rejection]:
     """Return the rows of files as samples.
 
     Args:
         sources: Of the recipe.
         folder: Relative paths start here.
+        group_by: Field of rows that share a source.
 
     Raises:
         DataError: A file cannot be read.
     """
-    return [entry for source in sources for entry in read_source(source, folder)]
+    return [entry for source in sources for entry in read_source(source, folder, group_by=group_by)]
 
 
 def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, what: str) -> ReadRows:
@@ -126,5 +129,6 @@ def encode_rows(entries: Sequence[Sample | Rejection], objective: Objective, wha
             where=f"data.{what}",
             cure="`luthier data inspect FILE` shows how the rows are read; `columns` names fields of other names",
         )
-    content = fingerprint([[row.input_ids.tolist(), row.labels.tolist()] for row in rows])
+    encoded = [[row.input_ids.tolist(), row.labels.tolist()] for row in rows]
+    content = fingerprint([encoded, [sample.group for sample in samples]])
     return ReadRows(HeldOut(rows, samples), rejections, content, budget, blocks)

@@ -23,6 +23,9 @@ def check_classification(recipe: Recipe, written: Collection[str]) -> Iterator[F
                 "can never pass: what never reads a text has a correlation of 0, and nothing is relative to 0"
             )
             yield Fault(f"gates[{index}].relative_to", problem, "min: 0.5")
+        if gate.metric == "calibration_error" and gate.relative_to is not None:
+            problem = "can never pass: of a distance from 0, which may be 0, no relative improvement is told"
+            yield Fault(f"gates[{index}].relative_to", problem, "max: 0.1")
     if objective.fairness is not None:
         yield from _check_fairness(recipe, objective, objective.fairness, written)
     if objective.labels is not None:

@@ -67,7 +67,9 @@ def evaluation_recipe(
         if not isinstance(data, dict):
             return  # told when the values are checked
         if held_out:
-            data["eval"] = {"sources": [dict(each) for each in held_out]}
+            own = data.get("eval")
+            shared = {"group_by": own["group_by"]} if isinstance(own, dict) and "group_by" in own else {}
+            data["eval"] = {"sources": [dict(each) for each in held_out], **shared}
         held = data.get("eval")
         if not (isinstance(held, dict) and held.get("sources")):
             cure = "--data FILE, or data: {eval: {sources: [{path: FILE}]}}"

@@ -54,7 +54,7 @@ def classification_measures(
         correlation,
         Measure("calibration_error", "Calibration error: how much surer than right",
                 _calibration(probabilities_NC, true_NC, said_NC, is_single=is_single), calibration_error,
-                lower_is_better=True),
+                lower_is_better=True, is_distance=True),
     ]  # fmt: skip
 
 

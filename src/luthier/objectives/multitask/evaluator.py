@@ -66,11 +66,15 @@ class MultiTaskEvaluator:
         self, predictions: Mapping[str, Any], rows: Sequence[Example], samples: Sequence[Sample]
     ) -> list[Measure]:
         """Return the loss of all tasks, each by its rows, and then the metrics of each task."""
+        divided = self._divide(rows, samples)
         found = {
-            name: list(self._evaluators[name].measures(predictions[name], own.rows, own.samples))
-            for name, own in self._divide(rows, samples).items()
+            name: [
+                replace(measure, samples=own.samples)
+                for measure in self._evaluators[name].measures(predictions[name], own.rows, own.samples)
+            ]
+            for name, own in divided.items()
         }
-        counts = [len(own.rows) for own in self._divide(rows, samples).values()]
+        counts = [len(own.rows) for own in divided.values()]
         losses = [measures[0] for measures in found.values()]
         named = [
             replace(measure, name=f"{name}.{measure.name}", title=f"{name}: {measure.title}")
@@ -128,5 +132,10 @@ def _together(losses: Sequence[Measure], counts: Sequence[int]) -> Measure:
         return np.asarray((np.nan_to_num(means) * weights).sum(axis=0) / weights.sum(axis=0))
 
     return Measure(
-        "eval_loss", "Loss, all tasks by their rows (nats)", figures_NK, statistic, lower_is_better=True
+        "eval_loss",
+        "Loss, all tasks by their rows (nats)",
+        figures_NK,
+        statistic,
+        lower_is_better=True,
+        samples=[sample for loss in losses for sample in loss.samples or ()],
     )
