@@ -21,6 +21,11 @@ class Hardware:
     has_native_bfloat16: bool
 
 
+def count_cores() -> int:
+    """Return how many cores this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def detect_hardware() -> Hardware:
     """Look at this machine; a GPU counts if torch sees one."""
     if Path("/dev/nvidiactl").exists() or os.environ.get("CUDA_VISIBLE_DEVICES"):
@@ -31,7 +36,7 @@ def detect_hardware() -> Hardware:
             return Hardware(
                 "cuda",
                 properties.name,
-                os.cpu_count() or 1,
+                count_cores(),
                 properties.total_memory,
                 torch.cuda.is_bf16_supported(),
             )
@@ -39,7 +44,7 @@ def detect_hardware() -> Hardware:
     return Hardware(
         device="cpu",
         device_name=name,
-        num_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        num_cores=count_cores(),
         memory_bytes=psutil.virtual_memory().total,
         has_native_bfloat16=bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
         or platform.machine() == "arm64",

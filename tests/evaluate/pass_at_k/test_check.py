@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import pytest
 from luthier.core.errors import DataError, GateFailedError
 from luthier.core.files import read_json
 from luthier.evaluate.examination import Examined, Subject
+from luthier.evaluate.pass_at_k import code
 from luthier.evaluate.pass_at_k.check import PassAtK
+from luthier.evaluate.pass_at_k.problems import Problem
 from luthier.evaluate.pass_at_k.sandbox import Limits
 from luthier.models.chat_model import ChatModel, Piece
 from luthier.pipeline.run import make_plan, run
@@ -98,6 +102,45 @@ def test_a_model_that_got_worse_is_told(subject: Subject, monkeypatch: Patch, tm
     assert found.findings[0].is_bad and "fewer answers right" in found.findings[0].text
     (figure,) = found.figures
     assert figure.improvement is not None and figure.improvement.high < 0
+
+
+def test_a_base_without_the_tokens_of_the_prompts_is_told(
+    subject: Subject, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    write(tmp_path, {"prompt": "Say 1", "reference": "1"})
+    keys: dict[str, Any] = {
+        "check": "number",
+        "rows": "rows.jsonl",
+        "k": [1],
+        "samples": 1,
+        "max_new_tokens": 8,
+    }
+    answering(monkeypatch, [["1"]], [["1"]])
+    asked = examined(subject, tmp_path, **keys)
+    assert asked.figures[0].base is not None and not any(
+        "base was not" in each.text for each in asked.findings
+    )
+    monkeypatch.setattr(ChatModel, "vocabulary_size", 3)
+    answering(monkeypatch, [["1"]])
+    found = examined(subject, tmp_path, **keys)
+    (finding,) = [each for each in found.findings if "base was not asked" in each.text]
+    assert finding.is_bad and "embeddings of 3 tokens" in finding.evidence and found.figures[0].base is None
+
+
+def test_programs_run_on_the_cores_that_this_process_may_use(monkeypatch: Patch) -> None:
+    started: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            started.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(code, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5}, raising=False)
+    problem = Problem("row 1", "Say", [], "", "assert x == 1")
+    (outcome,) = code.run_all([(problem, "x = 1")], Limits(2), lambda done: None)
+    assert outcome.is_passed and started == [1]
 
 
 def test_rows_that_cannot_be_checked_are_left_out_and_told(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import platform
 import subprocess
@@ -18,9 +20,19 @@ from luthier.evaluate.pass_at_k.sandbox import Limits, run_tests
 pytest.importorskip("resource", reason="limits of processes need Linux or macOS")
 
 LIMITS = Limits(timeout_seconds=1, memory_mb=256)
+
+
+def _has_filters() -> bool:
+    """Return whether the kernel takes filters of system calls: asked with no filter, it complains of the address."""
+    if not (sys.platform.startswith("linux") and platform.machine() in ("x86_64", "aarch64")):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    set_seccomp, by_filter = 22, 2  # prctl(2): EINVAL where the kernel, or what stands in for it, has none
+    return libc.prctl(set_seccomp, by_filter, None, 0, 0) == -1 and ctypes.get_errno() == errno.EFAULT
+
+
 CLOSED = pytest.mark.skipif(
-    not (sys.platform.startswith("linux") and platform.machine() in ("x86_64", "aarch64")),
-    reason="closed on Linux alone",
+    not _has_filters(), reason="this system has no seccomp filters to close a process"
 )
 
 
@@ -29,6 +41,31 @@ def test_only_code_that_passes_its_tests_passes() -> None:
     assert run_tests(code, "assert double(4) == 8", LIMITS).is_passed
     wrong = run_tests(code, "x = 1\nassert double(4) == 9", LIMITS)
     assert not wrong.is_passed and "assert double(4) == 9" in wrong.problem
+
+
+def test_dataclasses_and_pickle_find_the_module_of_the_code() -> None:
+    code = "from dataclasses import dataclass\n\n@dataclass\nclass Point:\n    x: int\n    y: 'int' = 2\n"
+    test = (
+        "import pickle\n"
+        "assert pickle.loads(pickle.dumps(Point(1))) == Point(1, 2)\n"
+        "assert Point.__annotations__['x'] is int"
+    )
+    for before in ("", "from __future__ import annotations\n"):
+        assert run_tests(before + code, test.replace("is int", "in (int, 'int')"), LIMITS).problem == ""
+    assert run_tests(code, test, LIMITS).problem == "", "annotations are no text but where the code wants it"
+
+
+def test_neither_the_modules_nor_the_input_hold_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox.secrets, "token_hex", lambda count: "5ec2e7")
+    code = (
+        "import os, sys\n"
+        "held = [str(vars(each)) for name, each in sys.modules.items() if name in ('answer', '__main__')]\n"
+        "try: os.lseek(0, 0, 0)\n"
+        "except OSError: pass\n"
+        "held.append(os.read(0, 10000).decode())"
+    )
+    test = "assert len(held) == 3 and not any('5ec2e' + '7' in each for each in held), held"
+    assert run_tests(code, test, LIMITS).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -42,6 +79,9 @@ def test_only_code_that_passes_its_tests_passes() -> None:
         "import threading, os\nthreading.Timer(0.01, os._exit, [0]).start()\nimport time\ntime.sleep(2)",
         # A verdict of its own, without the secret, on every descriptor.
         'import os\nfor pipe in range(3, 40):\n    try: os.write(pipe, b\'{"secret": "", "problem": ""}\')\n'
+        "    except OSError: pass\nos._exit(0)",
+        # So deep that reading it as JSON fails otherwise than by a wrong value.
+        "import os\nfor pipe in range(3, 40):\n    try: os.write(pipe, b'[' * 4000)\n"
         "    except OSError: pass\nos._exit(0)",
         "text = '''",
         "def f(:",

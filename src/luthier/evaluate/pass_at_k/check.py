@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from luthier.core.errors import DataError
 from luthier.evaluate.examination import Examined, Subject
@@ -50,6 +49,7 @@ class PassAtK:
         ]
         tuned: list[list[Tried]] = []
         base: list[list[Tried]] | None = None
+        why_no_base = ""
         if asked:
             parts = 2 * len(asked) * (2 if subject.load_base else 1)
             tuned = self._tried(chat, asked, subject, lambda done: subject.tell(done, parts))
@@ -57,10 +57,11 @@ class PassAtK:
             if subject.load_base is not None:
                 gc.collect()
                 chat = ChatModel(subject.load_base(), subject.tokenizer, subject.template)
-                if _reads(chat, asked):
+                why_no_base = _why_it_cannot_read(chat, asked)
+                if not why_no_base:
                     begun = 2 * len(asked)
                     base = self._tried(chat, asked, subject, lambda done: subject.tell(begun + done, parts))
-        return tell_all(section, asked, left_out, tuned, base, subject)
+        return tell_all(section, asked, left_out, tuned, base, subject, why_no_base)
 
     @property
     def _limits(self) -> Limits:
@@ -126,7 +127,7 @@ def _prove_that_code_runs(limits: Limits) -> None:
         raise DataError(problem, where="evaluate.pass_at_k", cure="raise memory_mb or timeout_seconds")
 
 
-def _reads(base: ChatModel, asked: Sequence[Problem]) -> bool:
-    """Whether the base has embeddings of all tokens: not where the recipe's vocabulary adds some."""
-    most: Any = max(max(problem.prompt_ids) for problem in asked)
-    return bool(most < base.vocabulary_size)
+def _why_it_cannot_read(base: ChatModel, asked: Sequence[Problem]) -> str:
+    """Return why the base cannot be asked; empty where it can: not where the recipe's vocabulary adds tokens."""
+    most, size = max(max(problem.prompt_ids) for problem in asked), base.vocabulary_size
+    return "" if most < size else f"it has embeddings of {size:,} tokens; a prompt has token {most:,}"

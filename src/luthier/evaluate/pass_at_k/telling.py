@@ -52,6 +52,7 @@ def tell_all(
     tuned: Answers,
     base: Answers | None,
     subject: Subject,
+    why_no_base: str = "",
 ) -> Examined:
     """Return what was found.
 
@@ -62,6 +63,7 @@ def tell_all(
         tuned: Answers of the model.
         base: Likewise of what it was tuned from; None where that is unknown.
         subject: The model.
+        why_no_base: Why what it was tuned from could not be asked; empty where it could, or where that is unknown.
     """
     figures, p_values = [], {}
     for k in section.k:
@@ -70,6 +72,7 @@ def tell_all(
         if p_value is not None:
             p_values[figure.name] = p_value
     findings = _verdict(figures[0], p_values, tuned, base) if asked else [_not_measured(figures[0])]
+    findings += _no_base(why_no_base)
     findings += [*_left_out(section, asked, left_out, subject), *_cut(section, tuned), *_open(section, tuned)]
     return Examined(
         "pass_at_k",
@@ -160,6 +163,13 @@ def _verdict(
 
 def _not_measured(figure: Figure) -> Finding:
     return Finding("pass@k is not measured", figure.why_undefined, "see evaluate.pass_at_k.rows", is_bad=True)
+
+
+def _no_base(why: str) -> list[Finding]:
+    if not why:
+        return []
+    cure = "gate on the figure itself with min; a gate relative to the base fails"
+    return [Finding("The base was not asked, so nothing is compared", why, cure, is_bad=True)]
 
 
 def _left_out(
