@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -30,3 +31,11 @@ def test_intervals_stand_one_below_the_other() -> None:
     places = [float(x) for x in re.findall(r'<circle class="first" cx="([\d.]+)"', chart)]
     assert places[0] > places[1]
     assert interval_chart([], x_label="accuracy") == ""
+
+
+@pytest.mark.parametrize("others", [[], [Estimate("pass@2", 0.5, 0.4, 0.6)]])
+def test_intervals_without_limits_reach_the_edges(others: list[Estimate]) -> None:
+    chart = interval_chart([Estimate("pass@1", 0.3, -math.inf, math.inf), *others], x_label="share")
+    begin, end = re.findall(r'<polyline class="first" points="([\d.]+),\d+ ([\d.]+),\d+"', chart)[0]
+    assert (float(begin), float(end)) == (210.0, 704.0)
+    assert "pass@1: 0.3 (-inf to inf)" in chart and 'x="nan' not in chart and 'x="inf' not in chart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -127,6 +128,8 @@ class Estimate:
 def interval_chart(estimates: Sequence[Estimate], *, x_label: str) -> str:
     """Return a chart of figures with their intervals, one below the other; empty text if there are none.
 
+    The line of an interval without limits ends at the edge of the chart.
+
     Args:
         estimates: In the order from top to bottom.
         x_label: Of the figures.
@@ -135,11 +138,11 @@ def interval_chart(estimates: Sequence[Estimate], *, x_label: str) -> str:
         return ""
     left, right, line = 210, _WIDTH - _RIGHT, 30
     bottom = _TOP + line * len(estimates)
-    low, high = _range(
-        [end for estimate in estimates for end in (estimate.low, estimate.high, estimate.value)]
-    )
+    ends = [end for estimate in estimates for end in (estimate.low, estimate.high, estimate.value)]
+    low, high = _range([end for end in ends if math.isfinite(end)] or [0.0])
 
     def place(x: float) -> float:
+        x = min(max(x, low), high)
         return round(left + (x - low) / (high - low) * (right - left), 1)
 
     parts = [_opening(x_label, height=bottom + 30)]

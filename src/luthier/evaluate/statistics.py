@@ -17,7 +17,11 @@ from luthier.data.annotation.rates import wilson_interval
 from luthier.evaluate.bootstrap import (
     Resampling,
     Values,
+    are_few,
+    coin_signs,
+    ends_of_few,
     expanded_tail,
+    jackknife_error,
     percentiles,
     row_counts,
     row_counts_with_unseen,
@@ -27,7 +31,6 @@ from luthier.evaluate.bootstrap import (
 Statistic = Callable[[Values, Values], Values]
 """From sums over resampled rows, base and tuned, to the figure of interest; element by element."""
 
-_BLOCK = 250
 _EVERY_OUTCOME = np.array([(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
 """Of a row on which two models are right or wrong."""
 
@@ -56,12 +59,7 @@ def ratio_interval(totals: Values, counts: Values, how: Resampling) -> Interval:
     value, num_rows = float(totals.sum() / counts.sum()), len(counts)
     if _is_share(totals, counts) or (value in (0.0, 1.0) and np.array_equal(totals, value * counts)):
         return Interval(value, *wilson_interval(value * num_rows, num_rows, how.confidence))
-    figures_NK = np.stack([totals, counts], axis=1)
-    ends = studentised(figures_NK, _ratio, how)
-    if ends is None:
-        drawn = [_ratio(drawn @ figures_NK) for drawn in row_counts(num_rows, how)]
-        return Interval(value, *percentiles(np.concatenate(drawn), how.confidence, num_rows))
-    return _between_rows(value, ends, _ratio(figures_NK))
+    return _resampled(value, np.stack([totals, counts], axis=1), _ratio, how, is_mean=True)
 
 
 def paired_interval(
@@ -84,14 +82,11 @@ def paired_interval(
 
     value = float(compared(figures_NK.sum(axis=0)[None])[0])
     is_share = _is_share(base, counts) and _is_share(tuned, counts)
-    if not is_share and (base > 0).all() and (tuned > 0).all():
-        ends = studentised(figures_NK, compared, how)
-        if ends is not None:
-            return _between_rows(value, ends, compared(figures_NK))
-    draws = row_counts(num_rows, how)
-    if is_share:
-        figures_NK = np.concatenate([figures_NK, np.insert(_EVERY_OUTCOME, 2, 1.0, axis=1)])
-        draws = row_counts_with_unseen(num_rows, len(_EVERY_OUTCOME), how)
+    if not is_share:
+        is_mean = bool((base > 0).all() and (tuned > 0).all())
+        return _resampled(value, figures_NK, compared, how, is_mean=is_mean)
+    figures_NK = np.concatenate([figures_NK, np.insert(_EVERY_OUTCOME, 2, 1.0, axis=1)])
+    draws = row_counts_with_unseen(num_rows, len(_EVERY_OUTCOME), how)
     drawn = [compared(counts_SN @ figures_NK) for counts_SN in draws]
     return Interval(value, *percentiles(np.concatenate(drawn), how.confidence, num_rows))
 
@@ -107,11 +102,35 @@ def _is_share(totals: Values, counts: Values) -> bool:
     return bool((counts == 1).all() and np.isin(totals, (0.0, 1.0)).all())
 
 
-def _between_rows(value: float, ends: tuple[float, float], of_rows: Values) -> Interval:
-    """Return an interval that ends where the worst and the best row are, beyond which no mean can be."""
-    known = of_rows[np.isfinite(of_rows)]
-    least, most = min(float(known.min()), value), max(float(known.max()), value)
-    return Interval(value, max(min(ends[0], value), least), min(max(ends[1], value), most))
+def _resampled(
+    value: float,
+    figures_NK: Values,
+    statistic: Callable[[Values], Values],
+    how: Resampling,
+    *,
+    is_mean: bool,
+    drawn: Values | None = None,
+) -> Interval:
+    """Return the interval of a function of sums over rows: Student's of few rows, else studentised or percentiles.
+
+    Args:
+        value: Of all rows.
+        figures_NK: Figures of each row.
+        statistic: From their sums [..., K] to the figure [...].
+        how: Draws, coverage and seed.
+        is_mean: Whether it is a smooth, weighted mean of what the rows have, which the studentised bootstrap covers.
+        drawn: The figure of each resample, if that is known.
+    """
+    num_rows = len(figures_NK)
+    if are_few(num_rows, how.confidence):
+        error = float(jackknife_error(figures_NK, statistic))
+        return Interval(value, *ends_of_few(value, error, num_rows, how.confidence))
+    ends = studentised(figures_NK, statistic, how) if is_mean else None
+    if ends is not None:
+        return Interval(value, *ends)
+    if drawn is None:
+        drawn = np.concatenate([statistic(counts_SN @ figures_NK) for counts_SN in row_counts(num_rows, how)])
+    return Interval(value, *percentiles(drawn, how.confidence, num_rows))
 
 
 @dataclass(frozen=True)
@@ -174,15 +193,18 @@ def compare_sums(
 
     improvement = None
     if base:
-        value = sign * (base - tuned) / abs(base)
-        ends = None
-        if width == 2 and not is_share and (both_NK > 0).all():
-            ends = studentised(both_NK, lambda sums: gains(*measured(sums)), how)
-        ends = ends or percentiles(gains(base_S, tuned_S), how.confidence, num_rows)
-        improvement = Interval(value, *ends)
+        value, drawn = sign * (base - tuned) / abs(base), gains(base_S, tuned_S)
+        if is_share:
+            improvement = Interval(value, *percentiles(drawn, how.confidence, num_rows))
+        else:
+            # With other counts the gain is no mean of the rows' gains.
+            is_mean = width == 2 and np.array_equal(base_NK[:, 1], tuned_NK[:, 1]) and (both_NK > 0).all()
+            improvement = _resampled(
+                value, both_NK, lambda sums: gains(*measured(sums)), how, is_mean=bool(is_mean), drawn=drawn
+            )
     return Compared(
-        _metric_interval(base, base_S, base_NK, how),
-        _metric_interval(tuned, tuned_S, tuned_NK, how),
+        _metric_interval(base, base_S, base_NK, statistic, how),
+        _metric_interval(tuned, tuned_S, tuned_NK, statistic, how),
         improvement,
         _swap_p_value(base_NK, tuned_NK, statistic, abs(base - tuned), how),
     )
@@ -200,12 +222,25 @@ def sums_intervals(
         statistic: From sums [..., K] to [..., M].
         how: Draws, coverage and seed.
     """
+    if are_few(len(figures_NK), how.confidence):
+        value_M, error_M = statistic(figures_NK.sum(axis=0)), jackknife_error(figures_NK, statistic)
+        ends_M2 = [_ends_of_few(v, e, len(figures_NK), how) for v, e in zip(value_M, error_M, strict=True)]
+        return value_M, *np.array(ends_M2, dtype=np.float64).reshape(-1, 2).T
     drawn_SM = np.concatenate([statistic(counts @ figures_NK) for counts in row_counts(len(figures_NK), how)])
     tail = expanded_tail(how.confidence, len(figures_NK))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all draws of a figure may be NaN
         low, high = (np.nanquantile(drawn_SM, q, axis=0) for q in (tail, 1.0 - tail))
     return statistic(figures_NK.sum(axis=0)), low, high
+
+
+def _ends_of_few(value: float, error: float, num_rows: int, how: Resampling) -> tuple[float, float]:
+    if np.isnan(value):
+        return value, value
+    if value in (0.0, 1.0) and not 0.0 < error < np.inf:
+        known = 1 if error else num_rows  # without the only row that has it the figure does not exist
+        return wilson_interval(value * known, known, how.confidence)
+    return ends_of_few(value, error, num_rows, how.confidence)
 
 
 def _swap_p_value(
@@ -216,11 +251,9 @@ def _swap_p_value(
     how: Resampling,
 ) -> float:
     """Return the p-value of the paired permutation test that swaps the two models' figures of each row by a coin."""
-    generator = np.random.default_rng(how.seed)
     total_K, difference_NK = base_NK.sum(axis=0) + tuned_NK.sum(axis=0), base_NK - tuned_NK
     at_least = 0
-    for start in range(0, how.samples, _BLOCK):
-        signs = generator.choice([-1.0, 1.0], size=(min(_BLOCK, how.samples - start), len(base_NK)))
+    for signs in coin_signs(len(base_NK), how):
         swung = signs @ difference_NK
         found = np.abs(statistic((total_K + swung) / 2) - statistic((total_K - swung) / 2))
         at_least += int((found >= observed - 1e-12 * max(observed, 1.0)).sum())
@@ -241,22 +274,26 @@ def paired_p_value(base: Values, tuned: Values, how: Resampling) -> float:
     differences = base - tuned
     # Rounding must not turn an equal sum into a smaller one, and it grows with the terms, not with their sum.
     observed = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
-    generator = np.random.default_rng(how.seed)
     at_least = 0
-    for start in range(0, how.samples, _BLOCK):
-        signs = generator.choice([-1.0, 1.0], size=(min(_BLOCK, how.samples - start), len(differences)))
+    for signs in coin_signs(len(differences), how):
         at_least += int((np.abs(signs @ differences) >= observed).sum())
     return (at_least + 1) / (how.samples + 1)
 
 
-def _metric_interval(value: float, drawn: Values, figures_NK: Values, how: Resampling) -> Interval:
+def _metric_interval(
+    value: float,
+    drawn: Values,
+    figures_NK: Values,
+    statistic: Callable[[Values], Values],
+    how: Resampling,
+) -> Interval:
     """Return the interval of a metric; one that is 0 or 1 on every row is not certain, however it is resampled."""
     num_rows = len(figures_NK)
     is_ratio = figures_NK.shape[1] == 2 and value == _ratio(figures_NK.sum(axis=0))
     if is_ratio and _is_share(*figures_NK.T):
         return Interval(value, *wilson_interval(value * num_rows, num_rows, how.confidence))
-    ends = studentised(figures_NK, _ratio, how) if is_ratio and (figures_NK > 0).all() else None
-    low, high = ends or percentiles(drawn, how.confidence, num_rows)
+    low, high = percentiles(drawn, how.confidence, num_rows)
     if low == high and value in (0.0, 1.0):
-        low, high = wilson_interval(value * num_rows, num_rows, how.confidence)
-    return Interval(value, low, high)
+        return Interval(value, *wilson_interval(value * num_rows, num_rows, how.confidence))
+    is_mean = is_ratio and bool((figures_NK > 0).all())
+    return _resampled(value, figures_NK, statistic, how, is_mean=is_mean, drawn=drawn)

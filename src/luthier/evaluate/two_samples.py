@@ -6,14 +6,23 @@ resampled by itself. Two models that were measured on the same rows are resample
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from luthier.evaluate.bootstrap import Resampling, Values, percentiles
+from luthier.evaluate.bootstrap import (
+    Resampling,
+    Values,
+    are_few,
+    ends_of_few,
+    jackknife_error,
+    percentiles,
+    row_counts,
+)
 from luthier.evaluate.statistics import Interval
 
-_BLOCK = 250
 Figure = Callable[[Values, Values], Values]
 """From sums over the rows of each set, shapes [..., K] and [..., L], to the figure [...]."""
 
@@ -23,7 +32,8 @@ def two_sample_interval(
 ) -> Interval | None:
     """Return a figure with its expanded percentile interval; None where it does not exist, e.g. by a division by 0.
 
-    Draws in which it does not exist count as infinitely bad and good, half each: the interval grows by them.
+    Draws in which it does not exist count as infinitely bad and good, half each: the interval grows by them. The
+    smaller set decides how far it is expanded, and whether it is Student's, as it is of few rows.
 
     Args:
         first_NK: Figures of each row of one set.
@@ -31,38 +41,44 @@ def two_sample_interval(
         figure: See `Figure`.
         how: Draws, coverage and seed.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(figure(first_NK.sum(axis=0), second_ML.sum(axis=0)))
-        if not np.isfinite(value):
-            return None
-        generator = np.random.default_rng(how.seed)
-        drawn = [
-            figure(one @ first_NK, other @ second_ML)
-            for one, other in zip(
-                _counts(len(first_NK), how.samples, generator),
-                _counts(len(second_ML), how.samples, np.random.default_rng([how.seed, 1])),
-                strict=True,
-            )
-        ]
-    draws = np.concatenate(drawn)
-    missing = np.flatnonzero(np.isnan(draws))
-    draws[missing[::2]], draws[missing[1::2]] = np.inf, -np.inf
-    # The smaller set decides; a second one of a single row stands for none.
-    fewest = min(len(rows) for rows in (first_NK, second_ML) if len(rows) > 1 or rows is first_NK)
-    return Interval(value, *percentiles(draws, how.confidence, fewest))
+    return _interval((first_NK, second_ML), figure, how)
 
 
 def one_sample_interval(
     figures_NK: Values, figure: Callable[[Values], Values], how: Resampling
 ) -> Interval | None:
     """Return likewise the figure of one set of rows, on which several models may have been measured."""
-    nothing = np.zeros((1, 1))
-    return two_sample_interval(figures_NK, nothing, lambda sums, _: figure(sums), how)
+    return _interval((figures_NK,), figure, how)
 
 
-def _counts(num_rows: int, samples: int, generator: np.random.Generator) -> Iterator[Values]:
-    """Yield how often each row is drawn in a resample, in blocks [resamples, rows]."""
-    for start in range(0, samples, _BLOCK):
-        size = min(_BLOCK, samples - start)
-        drawn = generator.multinomial(num_rows, np.full(num_rows, 1.0 / num_rows), size=size)
-        yield drawn.astype(np.float64)
+def _interval(sets: Sequence[Values], figure: Callable[..., Values], how: Resampling) -> Interval | None:
+    sums = [rows.sum(axis=0) for rows in sets]
+    sizes = [len(rows) for rows in sets]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(figure(*sums))
+        if not np.isfinite(value):
+            return None
+        if are_few(min(sizes), how.confidence):
+            errors = [
+                float(jackknife_error(rows, partial(_of_one_set, figure, sums, number)))
+                for number, rows in enumerate(sets)
+            ]
+            return Interval(value, *ends_of_few(value, math.hypot(*errors), min(sizes), how.confidence))
+        draws_of_sets = [
+            row_counts(size, how, stream=number, most_rows=max(sizes)) for number, size in enumerate(sizes)
+        ]
+        drawn = [
+            figure(*(counts @ rows for counts, rows in zip(counts_of_sets, sets, strict=True)))
+            for counts_of_sets in zip(*draws_of_sets, strict=True)
+        ]
+    draws = np.concatenate(drawn)
+    missing = np.flatnonzero(np.isnan(draws))
+    draws[missing[::2]], draws[missing[1::2]] = np.inf, -np.inf
+    return Interval(value, *percentiles(draws, how.confidence, min(sizes)))
+
+
+def _of_one_set(
+    figure: Callable[..., Values], sums: Sequence[Values], number: int, drawn_SK: Values
+) -> Values:
+    """Return the figure [S] where only one set varies."""
+    return figure(*sums[:number], drawn_SK, *sums[number + 1 :])

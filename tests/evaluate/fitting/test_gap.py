@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from luthier.evaluate.fitting.gap import deciding, excess_gap, gain_over, gap_of
 from luthier.evaluate.measured import ratio
@@ -42,8 +43,8 @@ def test_relative_to_nothing_is_undefined() -> None:
 
 def test_an_excess_gap_leaves_out_what_was_there_before() -> None:
     # Held-out rows are harder by 1 for the base; the tuned model has a gap of 1.5.
-    base = losses([2.0, 2.0]), losses([3.0, 3.0])
-    tuned = losses([1.0, 1.0]), losses([2.5, 2.5])
+    base = losses([2.0] * 6), losses([3.0] * 6)
+    tuned = losses([1.0] * 6), losses([2.5] * 6)
     excess = excess_gap((base[0], tuned[0]), (base[1], tuned[1]), HOW)
     assert excess is not None
     assert (excess.value, excess.low, excess.high) == (0.5, 0.5, 0.5)
@@ -93,3 +94,17 @@ def test_equal_seeds_give_equal_intervals(seed: int) -> None:
         for _ in range(2)
     }
     assert len(found) == 1
+
+
+def test_one_held_out_row_proves_no_gap_and_few_have_students_interval() -> None:
+    trained = losses(np.random.default_rng(1).gamma(9.0, 0.25, 100))
+    alone = gap_of(trained, losses([3.0]), HOW)
+    assert alone is not None and alone.relative is not None
+    for found in (alone.difference, alone.relative, alone.held_out):
+        assert (found.low, found.high) == (-np.inf, np.inf)
+    held_out = np.array([2.5, 3.0, 4.0])
+    few = gap_of(trained, losses(held_out), HOW)
+    assert few is not None and few.trained.low > 1.9  # of its own hundred rows
+    error = np.hypot(stats.sem(held_out), stats.sem(trained.figures_NK[:, 0]))
+    low, high = stats.t.interval(0.95, 2, few.difference.value, error)
+    assert (few.difference.low, few.difference.high) == pytest.approx((low, high))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from luthier.data.annotation.rates import wilson_interval
 from luthier.data.extractive.decode import Candidate, Spans
 from luthier.data.extractive.encode import SpanEncoder
 from luthier.data.sample import Answer, Sample
@@ -75,8 +76,9 @@ def test_measures_and_tables_tell_answered_and_unanswerable_questions_apart() ->
         said, [], rows, lambda figures, statistic: sums_intervals(figures, statistic, Resampling(20, 0.95, 0))
     )
     assert facts["questions"]["with an answer"]["f1"][0] == pytest.approx((2 / 3 + 1) / 2)
+    of_one = (0.0, *wilson_interval(0, 1, 0.95))  # one question proves little
     assert facts["questions"]["without one"] == {
-        "rows": 1, "answered": 1, "exact_match": (0.0, 0.0, 0.0), "f1": (0.0, 0.0, 0.0)
+        "rows": 1, "answered": 1, "exact_match": of_one, "f1": of_one
     }  # fmt: skip
     assert [line[0] for line in tables[1].rows] == ["q.json, row 1", "q.json, row 3"]
 
