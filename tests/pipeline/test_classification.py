@@ -14,6 +14,7 @@ from luthier.core.files import read_json
 from luthier.pipeline.job import Job
 from luthier.pipeline.run import make_plan, run
 from luthier.recipe.load import load
+from luthier.recipe.objective_sections import ClassificationObjective
 from tests.conftest import SHARED_DATA
 from tests.models.tiny_encoder import save_tiny_encoder
 from tests.tiny_job import ANIMALS, COLOURS, luthier, save_tiny_base
@@ -76,7 +77,7 @@ def test_a_recipe_makes_a_classifier(base: str, method: dict[str, Any], tmp_path
     report = job.report
     assert report is not None and report.passed
     found = {metric["metric"]: metric for metric in report.metrics}
-    assert list(found) == ["eval_loss", "accuracy", "f1_macro", "f1_micro", "f1_weighted", "mcc"]
+    assert list(found) == ["eval_loss", *ClassificationObjective.metrics]
     assert found["eval_loss"]["tuned"]["value"] < found["eval_loss"]["base"]["value"], "it learnt nothing"
     assert all(metric["partner"] == "baseline" for metric in report.metrics)
     assert report.proofs["reload"]["relative_difference"] < 1e-3
@@ -213,6 +214,8 @@ class TestBadInput:
             ({"gates": [{"metric": "accuracy", "relative_to": "base", "better_by": 0.1}]}, "the base's head is random"),
             ({"gates": [{"metric": "rouge_l", "min": 0.1}]}, "rouge_l is not measured"),
             ({"gates": [{"metric": "mcc", "relative_to": "baseline", "better_by": 0.1}]}, "a correlation of 0"),
+            ({"gates": [{"metric": "calibration_error", "relative_to": "baseline", "better_by": 0.1}]},
+             "a distance from 0"),
             ({"objective": {"name": "classification", "labels": ["a", "a"]}}, "names 'a' twice"),
             ({"objective": {"name": "classification", "problem": "multi_label", "class_weights": {"a": 2.0},
                             "labels": ["b", "c"]}}, "'a' is none of objective.labels"),

@@ -87,7 +87,7 @@ def _of_comparison(comparison: Comparison) -> Judged:
 def _gain_of(comparison: Comparison) -> Gain:
     use = "use max" if comparison.lower_is_better else "use min"
     why = f"the {comparison.partner} scores 0, so no relative improvement exists; {use}"
-    if comparison.base is not None and comparison.base.value:
+    if comparison.is_distance:
         why = f"{comparison.metric} is a distance from 0, of which no relative improvement is told; {use}"
     return Gain(comparison.improvement, why)
 

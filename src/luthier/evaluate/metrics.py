@@ -45,6 +45,7 @@ class Comparison:
         p_adjusted: The same, corrected by Holm for all metrics of the report.
         effect: How large the difference is beside how much it varies from row to row, positive is better; None where
             rows have no value of their own, as with macro F1.
+        is_distance: Whether it is one from 0, of which no relative improvement is told.
         num_clusters: What was resampled where rows share a source; None where that is the rows.
         partner: What the result is compared with: ``base``, ``champion``, or ``baseline`` where the task has a head.
         title: For people; empty for the metrics of language models, which the report knows.
@@ -62,6 +63,7 @@ class Comparison:
     p_adjusted: float | None = None
     effect: EffectSize | None = None
     num_clusters: int | None = None
+    is_distance: bool = False
 
 
 _OF_LOSSES = ("eval_loss", "perplexity", "byte_perplexity")
@@ -100,7 +102,9 @@ def of_distance(comparison: Comparison) -> Comparison:
         return Interval(value, low, max(value, 2 * value - found.low))
 
     base = None if comparison.base is None else mirrored(comparison.base)
-    return replace(comparison, base=base, tuned=mirrored(comparison.tuned), improvement=None)
+    return replace(
+        comparison, base=base, tuned=mirrored(comparison.tuned), improvement=None, is_distance=True
+    )
 
 
 def alone(comparison: Comparison) -> Comparison:
