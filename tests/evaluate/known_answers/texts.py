@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import pytest
 
 from luthier.data.extractive.squad_score import exact_match, f1
 from luthier.data.sample import Answer, Sample
@@ -18,7 +17,6 @@ from luthier.evaluate.chrf import chrf_figures, chrf_of_sums
 from luthier.evaluate.rouge_n import rouge_n
 from luthier.evaluate.statistics import Resampling, sums_intervals
 from luthier.objectives.question_answering.evaluator import Answered
-from tests.evaluate.known_answers.ledger import Record, check, check_reasons, records
 from tests.objectives.question_answering.test_evaluator import made
 
 BLEU, ROUGE, SQUAD = "10_bleu_chrf_ter.json", "11_rouge.json", "12_squad.json"
@@ -156,15 +154,3 @@ OURS = {
     SQUAD: {"squad_v1": squad, "squad_v1_batch": squad_batch, "squad_v2": squad_2},
 }
 NOT_OURS = {BLEU: NOT_BLEU, ROUGE: NOT_ROUGE, SQUAD: NOT_SQUAD}
-
-
-@pytest.mark.parametrize(
-    ("file", "record"), [(file, record) for file in OURS for record in records(file)], ids=str
-)
-def test_known_answers(file: str, record: Record) -> None:
-    check(record, OURS[file], NOT_OURS[file])
-
-
-@pytest.mark.parametrize("file", OURS)
-def test_reasons_are_for_cells_that_exist(file: str) -> None:
-    check_reasons(file, OURS[file], NOT_OURS[file])
