@@ -41,6 +41,13 @@ def clusters_of(items: Sequence[Placed], samples: Sequence[Sample]) -> list[str]
     return shared if len(set(shared)) < len(shared) else None
 
 
+def figures_by_cluster(
+    figures_NK: NDArray[np.float64], clusters: Sequence[object] | None
+) -> NDArray[np.float64]:
+    """Return figures [N, K] as they are where rows stand alone, else those of each cluster; see `sum_by_cluster`."""
+    return figures_NK if clusters is None else sum_by_cluster(figures_NK.T, clusters).T
+
+
 def sum_by_cluster(rows_MN: NDArray[np.float64], clusters: Sequence[object]) -> NDArray[np.float64]:
     """Return sums over the rows of each cluster, to be resampled in the place of rows.
 

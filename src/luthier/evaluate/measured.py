@@ -11,7 +11,7 @@ import torch
 
 from luthier.data.example import Example
 from luthier.data.sample import Sample
-from luthier.evaluate.clusters import Placed, clusters_of, sum_by_cluster
+from luthier.evaluate.clusters import Placed, clusters_of, figures_by_cluster
 from luthier.evaluate.examination import HeldOut, Subject
 from luthier.evaluate.loss import row_losses
 from luthier.objectives.contract import Measure, Objective, Values
@@ -45,7 +45,7 @@ def _by_source(measure: Measure, items: Sequence[Placed], samples: Sequence[Samp
     shared = clusters_of(items, samples)
     if shared is None:
         return measure
-    return replace(measure, figures_NK=sum_by_cluster(measure.figures_NK.T, shared).T, samples=None)
+    return replace(measure, figures_NK=figures_by_cluster(measure.figures_NK, shared), samples=None)
 
 
 def loss_measure(model: Any, objective: Objective, rows: Sequence[Example], dtype: torch.dtype) -> Measure:

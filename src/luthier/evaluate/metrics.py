@@ -11,7 +11,7 @@ import numpy as np
 from luthier.core.errors import DataError
 from luthier.evaluate.answer_metrics import ANSWER_METRICS
 from luthier.evaluate.answers import Question, exact_match, rouge_l
-from luthier.evaluate.clusters import sum_by_cluster
+from luthier.evaluate.clusters import figures_by_cluster, sum_by_cluster
 from luthier.evaluate.effect_size import EffectSize, paired_d
 from luthier.evaluate.loss import RowLosses
 from luthier.evaluate.multiple_tests import holm
@@ -234,8 +234,7 @@ def compare_figures(
     num_rows, effect = len(base_NK), None
     if base_NK.shape[1] == 2:  # a ratio of sums, so that each row has a value
         effect = _effect(base_NK.T, tuned_NK.T, lower_is_better=lower_is_better)
-    if clusters is not None:
-        base_NK, tuned_NK = (sum_by_cluster(figures.T, clusters).T for figures in (base_NK, tuned_NK))
+    base_NK, tuned_NK = (figures_by_cluster(figures, clusters) for figures in (base_NK, tuned_NK))
     found = compare_sums(base_NK, tuned_NK, statistic, how, lower_is_better=lower_is_better)
     return Comparison(
         metric=name,

@@ -11,7 +11,7 @@ from typing import Any
 from luthier.core.errors import DataError
 from luthier.data.sample import Sample
 from luthier.evaluate.asked import Asked, Partner
-from luthier.evaluate.clusters import clusters_of, sum_by_cluster
+from luthier.evaluate.clusters import clusters_of, figures_by_cluster
 from luthier.evaluate.judged import ChampionResult
 from luthier.evaluate.metrics import Clusters, Comparison, compare_figures, of_distance
 from luthier.evaluate.parity import prove_merge, prove_reload, proves_merge
@@ -103,9 +103,7 @@ def _intervals(
 ) -> tuple[Values, Values, Values]:
     # Of several tasks, each has the rows of its own, of which only the metrics know what they share.
     shared = clusters_of(samples, samples) if len(samples) == len(figures_NK) else None
-    if shared is not None:
-        figures_NK = sum_by_cluster(figures_NK.T, shared).T
-    return sums_intervals(figures_NK, statistic, how)
+    return sums_intervals(figures_by_cluster(figures_NK, shared), statistic, how)
 
 
 def compare_measures(
