@@ -37,6 +37,14 @@ def test_values_are_those_of_the_libraries() -> None:
     assert found["length_ratio"].tuned.value == 1.0
 
 
+def test_sacrebleus_signature_stands_beside_its_metrics() -> None:
+    found = _compared(BAD, GOOD)
+    for name, metric in (("bleu", BLEU()), ("chrf", CHRF())):
+        metric.corpus_score(GOOD, [REFERENCES])
+        assert found[name].signature == str(metric.get_signature())
+    assert found["cer"].signature == ""
+
+
 def test_difference_is_found_and_its_direction_known() -> None:
     for name, comparison in _compared(BAD, GOOD).items():
         assert comparison.tuned.low <= comparison.tuned.value <= comparison.tuned.high

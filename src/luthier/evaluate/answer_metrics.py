@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from luthier.evaluate.bert_score import bert_score_figures
-from luthier.evaluate.bleu import bleu_figures, bleu_of_sums, tokenizer_for
-from luthier.evaluate.chrf import chrf_figures, chrf_of_sums
+from luthier.evaluate.bleu import bleu_figures, bleu_of_sums, corpus_bleu, tokenizer_for
+from luthier.evaluate.chrf import chrf_figures, chrf_of_sums, corpus_chrf
 from luthier.evaluate.distinct import distinct_figures
 from luthier.evaluate.error_rate import cer_figures, wer_figures
 from luthier.evaluate.length import length_figures
@@ -26,12 +26,14 @@ class AnswerMetric:
         lower_is_better: Direction.
         figures: From answers, references and the name of an encoder to figures of each row, shape [N, K].
         statistic: From their sums, shape [..., K], to the metric, shape [...].
+        signature: From answers and references to sacrebleu's, which is quoted beside the value; None for others.
     """
 
     title: str
     lower_is_better: bool
     figures: Callable[[Sequence[str], Sequence[str], str], Values]
     statistic: Callable[[Values], Values]
+    signature: Callable[[Sequence[str], Sequence[str]], str] | None = None
 
 
 def ratio_of_sums(sums: Values) -> Values:
@@ -54,8 +56,12 @@ def _of_texts(figures: Callable[[Sequence[str], Sequence[str]], Values]) -> Call
 ANSWER_METRICS: Mapping[str, AnswerMetric] = {
     "rouge_1": AnswerMetric("ROUGE-1", False, lambda a, r, _: rouge_n_figures(a, r, 1), ratio_of_sums),
     "rouge_2": AnswerMetric("ROUGE-2", False, lambda a, r, _: rouge_n_figures(a, r, 2), ratio_of_sums),
-    "bleu": AnswerMetric("BLEU", False, _of_texts(_bleu_figures), bleu_of_sums),
-    "chrf": AnswerMetric("chrF", False, _of_texts(chrf_figures), chrf_of_sums),
+    "bleu": AnswerMetric(
+        "BLEU", False, _of_texts(_bleu_figures), bleu_of_sums, lambda a, r: corpus_bleu(a, r).signature
+    ),
+    "chrf": AnswerMetric(
+        "chrF", False, _of_texts(chrf_figures), chrf_of_sums, lambda a, r: corpus_chrf(a, r).signature
+    ),
     "cer": AnswerMetric("Character error rate", True, _of_texts(cer_figures), ratio_of_sums),
     "wer": AnswerMetric("Word error rate", True, _of_texts(wer_figures), ratio_of_sums),
     "bert_score": AnswerMetric("BERTScore (F1)", False, bert_score_figures, ratio_of_sums),

@@ -46,6 +46,7 @@ class Comparison:
         effect: How large the difference is beside how much it varies from row to row, positive is better; None where
             rows have no value of their own, as with macro F1.
         is_distance: Whether it is one from 0, of which no relative improvement is told.
+        signature: How exactly it was computed, as sacrebleu says it; empty for other metrics.
         num_clusters: What was resampled where rows share a source; None where that is the rows.
         partner: What the result is compared with: ``base``, ``champion``, or ``baseline`` where the task has a head.
         title: For people; empty for the metrics of language models, which the report knows.
@@ -64,6 +65,7 @@ class Comparison:
     effect: EffectSize | None = None
     num_clusters: int | None = None
     is_distance: bool = False
+    signature: str = ""
 
 
 _OF_LOSSES = ("eval_loss", "perplexity", "byte_perplexity")
@@ -169,18 +171,18 @@ def compare_answers(
             metric.figures([answer.strip() for answer in given], references, encoder)
             for given in (base, tuned)
         )
-        comparisons.append(
-            compare_figures(
-                name,
-                metric.title,
-                before,
-                after,
-                metric.statistic,
-                how,
-                clusters,
-                lower_is_better=metric.lower_is_better,
-            )
+        found = compare_figures(
+            name,
+            metric.title,
+            before,
+            after,
+            metric.statistic,
+            how,
+            clusters,
+            lower_is_better=metric.lower_is_better,
         )
+        signature = metric.signature(tuned, references) if metric.signature else ""
+        comparisons.append(replace(found, signature=signature))
     return comparisons
 
 
